@@ -1,0 +1,1 @@
+"""The Agent Client Protocol, typed with msgspec: both sides, several transports."""

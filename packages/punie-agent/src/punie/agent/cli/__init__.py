@@ -1,0 +1,1 @@
+"""The commands that punie-agent brings to `punie`, found by entry point."""

@@ -1,0 +1,39 @@
+"""What can go wrong in punie-agent, named for what happened.
+
+Each error owns the exit code that the command line reports for it, as click's exceptions do.
+Errors of single tools are not here: a tool reports failure in its result, never by raising.
+"""
+
+
+class PunieError(Exception):
+    """Base of every error that a person should read as one clear sentence.
+
+    The message says what happened and what to do next.
+    """
+
+    exit_code: int = 1
+    """What `punie` exits with when this error ends a command."""
+
+
+class ConfigError(PunieError):
+    """A setting, an option or a configuration file cannot be used."""
+
+    exit_code = 2
+
+
+class ModelUnavailableError(PunieError):
+    """No model answers: unknown spec, server down, weights missing or damaged."""
+
+    exit_code = 3
+
+
+class PermissionDeniedError(PunieError):
+    """The turn needed a permission that was refused or that nobody could give."""
+
+    exit_code = 4
+
+
+class TurnFailedError(PunieError):
+    """The turn ended without an answer."""
+
+    exit_code = 1

@@ -1,0 +1,32 @@
+"""A model as data: what to open, how to sample, which tools to show.
+
+Parsing only; `models.registry` opens what a spec names.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class ModelSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One model, as a TOML file states it. Training's promotion writes such files."""
+
+    spec: str
+    """What `--model` takes: `embedded`, `mlx:PATH`, `local:NAME`, `openai:...`."""
+    name: str = ""
+    """For people; the spec when empty."""
+    context_window: int = 32_768
+    """Tokens."""
+    max_tokens: int = 2_048
+    """Longest answer, tokens."""
+    temperature: float = 0.0
+    tools: tuple[str, ...] = ()
+    """Names of the catalog's tools to offer; empty offers all."""
+    instructions: str = ""
+    """Replaces the default instructions when not empty."""
+    result_limit: int = 8_000
+    """Longest tool result shown to the model, characters."""
+    adapter: str = ""
+    """Folder of a LoRA adapter, absolute or relative to the spec's file."""
+    fingerprint: str = ""
+    """SHA-256 over weights and adapter, where it is known."""

@@ -1,0 +1,1 @@
+"""What the model is told: instructions, and the one rendering from messages to token ids."""

@@ -1,0 +1,1 @@
+"""The tools: typed, deterministic, one catalog. Nothing here decides what is permitted."""

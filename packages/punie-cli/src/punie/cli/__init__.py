@@ -1,0 +1,1 @@
+"""The `punie` command: finds its commands by entry point and maps errors to exit codes."""

@@ -1,0 +1,1 @@
+"""Punie's hub: one page from which one person supervises many agents."""

@@ -1,0 +1,1 @@
+"""The pipeline that makes small models: data, training, evaluation, by manifest."""
