@@ -21,7 +21,10 @@ class ModelSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     """Longest answer, tokens."""
     temperature: float = 0.0
     tools: tuple[str, ...] = ()
-    """Names of the catalog's tools to offer; empty offers all."""
+    """Tools to offer, as `catalog.select` reads them: `read_file` or, with only some of its
+    arguments, `read_file(path)`; empty offers all."""
+    calls_per_turn: int = 0
+    """Tool calls after which the model must answer; 0 sets no limit."""
     instructions: str = ""
     """Replaces the default instructions when not empty."""
     result_limit: int = 8_000

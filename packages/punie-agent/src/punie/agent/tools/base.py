@@ -50,6 +50,11 @@ class Tool(Generic[A, R]):
     """What the person reads, such as `Read src/x.py`."""
     path_arguments: tuple[str, ...] = ()
     """Arguments that name a file or folder: the policy looks where they lead."""
+    copied_arguments: tuple[str, ...] = ()
+    """Arguments that quote the user's words, such as a search query. With `path_arguments` they
+    tell a constrained decoder what it may copy from the prompt."""
+    shown: tuple[str, ...] | None = None
+    """Arguments that the model is offered, then all required; `None` offers every one."""
     preview: Callable[[Call, A], Awaitable[DiffContent | None]] | None = None
     """The change that `run` would make, shown before permission is asked."""
     examples: tuple[A, ...] = ()
@@ -57,7 +62,7 @@ class Tool(Generic[A, R]):
     @property
     def schema(self) -> dict[str, Any]:
         """The JSON schema of the arguments: flat, closed, without titles or references."""
-        return argument_schema(self.arguments)
+        return argument_schema(self.arguments, shown=self.shown)
 
     def parse(self, arguments: object) -> A:
         """Turn a JSON object into the argument struct.
@@ -68,28 +73,32 @@ class Tool(Generic[A, R]):
         return msgspec.convert(arguments, self.arguments, strict=False)
 
 
-def argument_schema(arguments: type[Struct]) -> dict[str, Any]:
+def argument_schema(
+    arguments: type[Struct], *, shown: tuple[str, ...] | None = None
+) -> dict[str, Any]:
     """Write a flat JSON schema for a struct of strings, integers and booleans.
 
     Small models read flat schemas best, so references, titles and unions are left out.
 
     Args:
         arguments: A struct whose fields are `str`, `int` or `bool`.
+        shown: Only these fields, all of them required; every field as declared by default.
 
     Returns:
         An object schema with `properties`, `required` and `additionalProperties: false`.
     """
     names = {str: "string", int: "integer", bool: "boolean"}
-    fields = msgspec.structs.fields(arguments)
-    schema: dict[str, Any] = {
-        "type": "object",
-        "properties": {
-            f.encode_name: {"type": names[f.type]}
-            | ({} if f.required else {"default": f.default})
-            for f in fields
-        },
-        "additionalProperties": False,
-    }
-    if required := [f.encode_name for f in fields if f.required]:
+    properties: dict[str, Any] = {}
+    required: list[str] = []
+    for field in msgspec.structs.fields(arguments):
+        if shown is not None and field.encode_name not in shown:
+            continue
+        properties[field.encode_name] = {"type": names[field.type]}
+        if field.required or shown is not None:
+            required.append(field.encode_name)
+        else:
+            properties[field.encode_name]["default"] = field.default
+    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    if required:
         schema["required"] = required
-    return schema
+    return schema | {"additionalProperties": False}
