@@ -1,0 +1,131 @@
+"""Where a running hub can be found: the state file `hub.json`.
+
+A hub writes it when it starts and takes it away when it stops; an agent that an IDE started reads
+it to dial in. It holds the token, so only its owner may read it. Dialling is not done here.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+from platformdirs import user_state_path
+
+from punie.http.errors import HubStateError
+
+OWNER_ONLY = 0o600
+
+
+class HubState(Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
+    """A hub that is running."""
+
+    url: str
+    """Where it listens, `http://host:port`."""
+    token: str
+    """What a caller presents; never logged."""
+    pid: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    """The process that serves it."""
+
+    def __repr__(self) -> str:
+        return f"HubState(url={self.url!r}, token='[redacted]', pid={self.pid})"
+
+
+def state_path() -> Path:
+    """Where the state file stands on this machine."""
+    return user_state_path("punie", appauthor=False) / "hub.json"
+
+
+def write_state(state: HubState, path: Path) -> None:
+    """Announce a hub.
+
+    The file appears whole or not at all, with mode 0600 from its first byte.
+
+    Args:
+        state: The hub that runs in some process.
+        path: Where to write, usually `state_path()`; missing folders are made.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # mkstemp gives mode 0600 before anything is written.
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    draft = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(msgspec.json.encode(state))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def read_state(path: Path) -> HubState | None:
+    """Find the hub that runs on this machine.
+
+    Args:
+        path: Where to read, usually `state_path()`.
+
+    Returns:
+        The hub, or `None` when no file is there or the process that wrote it is gone. A process
+        that took over the number of a dead hub is not noticed here: dialling then fails.
+
+    Raises:
+        HubStateError: The file belongs to somebody else, is readable by others or is damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            _require_private(path, os.fstat(file.fileno()))
+            content = file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise HubStateError(path, f"cannot be read ({error.strerror})") from error
+    try:
+        state = msgspec.json.decode(content, type=HubState)
+    except msgspec.DecodeError as error:
+        raise HubStateError(path, f"is damaged ({error})") from error
+    return state if _runs(state.pid) else None
+
+
+def remove_state(path: Path, *, pid: int) -> None:
+    """Take a hub's announcement away, unless another hub has announced itself since.
+
+    Args:
+        path: Where `write_state` wrote.
+        pid: The process that stops.
+    """
+    try:
+        current = msgspec.json.decode(path.read_bytes(), type=HubState)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return
+    if current.pid == pid:
+        path.unlink(missing_ok=True)
+
+
+def _require_private(path: Path, status: os.stat_result) -> None:
+    if os.name != "posix":
+        return
+    if status.st_uid != os.getuid():
+        raise HubStateError(path, "belongs to another user")
+    if stat.S_IMODE(status.st_mode) & ~OWNER_ONLY:
+        raise HubStateError(path, f"has mode {stat.S_IMODE(status.st_mode):o} instead of 600")
+
+
+def _runs(pid: int) -> bool:
+    if os.name != "posix":
+        return True  # signal 0 would end the process on Windows
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # it runs, and belongs to somebody else
+    return True
