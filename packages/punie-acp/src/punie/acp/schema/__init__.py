@@ -1,0 +1,1 @@
+"""Wire types, one subpackage for each protocol version."""

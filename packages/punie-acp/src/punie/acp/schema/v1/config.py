@@ -1,0 +1,105 @@
+"""Modes and config options: what a person can choose for a session.
+
+https://agentclientprotocol.com/protocol/session-modes
+https://agentclientprotocol.com/protocol/session-config-options
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from punie.acp.schema.v1._base import Wire
+
+
+class SessionMode(Wire, frozen=True, kw_only=True):
+    """One way of working, such as `ask` or `edit`."""
+
+    id: str
+    name: str
+    description: str | None = None
+
+
+class SessionModeState(Wire, frozen=True, kw_only=True):
+    """The modes there are, and the one that holds."""
+
+    current_mode_id: str
+    available_modes: list[SessionMode]
+
+
+class SessionConfigSelectItem(Wire, frozen=True, kw_only=True):
+    """An entry of a select's list, as received: an option (`value`) or a group (`group`).
+
+    To send one, build `SessionConfigSelectOption` or `SessionConfigSelectGroup`.
+    """
+
+    name: str
+    value: str | None = None
+    description: str | None = None
+    group: str | None = None
+    options: list[SessionConfigSelectItem] | None = None
+
+
+class SessionConfigSelectOption(SessionConfigSelectItem, frozen=True, kw_only=True):
+    """One value that can be chosen."""
+
+    value: str
+
+
+class SessionConfigSelectGroup(SessionConfigSelectItem, frozen=True, kw_only=True):
+    """Values under a heading."""
+
+    group: str
+    options: list[SessionConfigSelectItem]
+
+
+class SessionConfigSelect(Wire, frozen=True, kw_only=True, tag_field="type", tag="select"):
+    """A config option with one value out of a list."""
+
+    id: str
+    name: str
+    current_value: str
+    options: list[SessionConfigSelectItem]
+    """All options or all groups."""
+    description: str | None = None
+    category: str | None = None
+    """`mode`, `model`, `model_config`, `thought_level` or one's own with a leading `_`."""
+
+
+class SessionConfigBoolean(Wire, frozen=True, kw_only=True, tag_field="type", tag="boolean"):
+    """A switch; only for clients with `session.configOptions.boolean`."""
+
+    id: str
+    name: str
+    current_value: bool
+    description: str | None = None
+    category: str | None = None
+
+
+SessionConfigOption: TypeAlias = SessionConfigSelect | SessionConfigBoolean
+
+
+class SetSessionModeRequest(Wire, frozen=True, kw_only=True):
+    """`session/set_mode`."""
+
+    session_id: str
+    mode_id: str
+
+
+class SetSessionModeResponse(Wire, frozen=True, kw_only=True):
+    """The mode holds."""
+
+
+class SetSessionConfigOptionRequest(Wire, frozen=True, kw_only=True):
+    """`session/set_config_option`."""
+
+    session_id: str
+    config_id: str
+    value: str | bool
+    type: str | None = None
+    """`boolean` when `value` is one."""
+
+
+class SetSessionConfigOptionResponse(Wire, frozen=True, kw_only=True):
+    """The complete list of options, after the change."""
+
+    config_options: list[SessionConfigOption]
