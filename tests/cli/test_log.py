@@ -19,8 +19,9 @@ LOGGING = """
     @click.command()
     def talk():
         "Log a little."
-        import structlog
+        import logging, structlog
 
+        logging.getLogger("lib").warning("dialled ws://127.0.0.1:1/agents?token=s3cret")
         log = structlog.get_logger()
         log.info("not shown by default")
         log.warning("hub found", token="s3cret", session="s1", params={"_meta": {"k": 1}, "n": 2})
@@ -42,6 +43,10 @@ def test_log_lines_go_to_stderr_and_never_to_stdout(talk: RunPunie) -> None:
     run = talk()
     assert run.stdout == "answer\n"
     assert 'level=warning event="hub found"' in run.stderr
+
+
+def test_records_of_the_standard_library_go_the_same_way(talk: RunPunie) -> None:
+    assert f'event="dialled ws://127.0.0.1:1/agents?token={REDACTED}" logger=lib' in talk().stderr
 
 
 def test_tokens_and_meta_are_not_logged(talk: RunPunie) -> None:

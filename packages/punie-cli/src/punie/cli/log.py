@@ -1,8 +1,8 @@
-"""Logging for the process: structlog on stderr, secrets removed.
+"""Logging for the process: structlog and the standard library on stderr, secrets removed.
 
-stdout belongs to the protocol and to answers, so no log line ever goes there. structlog costs
-start-up time, so it is configured when the first module imports it, not before. Libraries only
-ask for a logger; only `punie` (this module) decides where lines go.
+stdout belongs to the protocol and to answers, so no log line ever goes there. Both cost start-up
+time, so each is configured when the first module imports it, not before. Libraries only ask for a
+logger; only `punie` (this module) decides where lines go.
 
 The level is `PUNIE_LOG` (`debug`, `info`, `warning`, `error`); `warning` when unset.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from importlib.abc import MetaPathFinder
 from importlib.util import find_spec
 from types import ModuleType
@@ -34,14 +34,30 @@ _SECRET_TEXT = (
 
 
 def install() -> None:
-    """Arrange that structlog is configured as soon as some module imports it."""
-    if "structlog" in sys.modules:
-        configure()
-    elif not any(isinstance(finder, _StructlogHook) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _StructlogHook())
+    """Arrange that each logging library is configured as soon as some module imports it."""
+    for name, configure in {"structlog": configure_structlog, "logging": configure_logging}.items():
+        if name in sys.modules:
+            configure()
+        else:
+            sys.meta_path.insert(0, _AfterImport(name, configure))
 
 
-def configure() -> None:
+def configure_logging() -> None:
+    """Send the standard library's records to stderr, one logfmt line each."""
+    import logging
+
+    class Redacting(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return redact(super().format(record))
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        Redacting('timestamp=%(asctime)s level=%(levelname)s event="%(message)s" logger=%(name)s')
+    )
+    logging.basicConfig(level=level(), handlers=[handler])
+
+
+def configure_structlog() -> None:
     """Send structlog's lines to stderr: for people on a terminal, as logfmt elsewhere."""
     import structlog
 
@@ -102,11 +118,15 @@ def redact(value: Any, *, key: str = "") -> Any:
             return value
 
 
-class _StructlogHook(MetaPathFinder):
-    """Runs `configure` right after structlog was imported, once."""
+class _AfterImport(MetaPathFinder):
+    """Runs a function right after one module was imported, once."""
+
+    def __init__(self, name: str, then: Callable[[], None]) -> None:
+        self.name = name
+        self.then = then
 
     def find_spec(self, fullname: str, path: Any = None, target: ModuleType | None = None) -> Any:
-        if fullname != "structlog":
+        if fullname != self.name:
             return None
         sys.meta_path.remove(self)
         spec = find_spec(fullname)
@@ -115,7 +135,7 @@ class _StructlogHook(MetaPathFinder):
 
             def execute_and_configure(module: ModuleType) -> None:
                 execute(module)
-                configure()
+                self.then()
 
             spec.loader.exec_module = execute_and_configure  # type: ignore[method-assign]
         return spec
