@@ -22,7 +22,9 @@ DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _MIN_ID, _MAX_ID = -(2**63), 2**63 - 1
 _EMPTY_OBJECT = b"{}"
-_SAFE_REASON = re.compile(r"Expected |Object missing required field |Object contains unknown field ")
+_SAFE_REASON = re.compile(
+    r"Expected |Object missing required field |Object contains unknown field "
+)
 _PATH = re.compile(r"^(?P<reason>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 
 

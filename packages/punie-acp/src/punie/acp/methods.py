@@ -59,9 +59,7 @@ METHODS: tuple[Method, ...] = (
     ),
     Method("logout", "logout", v1.LogoutRequest, v1.LogoutResponse, "agent"),
     NEW_SESSION,
-    Method(
-        "session/load", "load_session", v1.LoadSessionRequest, v1.LoadSessionResponse, "agent"
-    ),
+    Method("session/load", "load_session", v1.LoadSessionRequest, v1.LoadSessionResponse, "agent"),
     Method(
         "session/resume",
         "resume_session",

@@ -25,7 +25,7 @@ class Receiver(Protocol):
         """A frame was longer than the limit; `size` bytes of it are gone."""
         ...
 
-    def closed(self) -> None:
+    def ended(self) -> None:
         """Nothing more will come. Called exactly once."""
         ...
 

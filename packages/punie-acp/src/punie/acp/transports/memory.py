@@ -115,4 +115,4 @@ class MemoryTransport:
             self._drained.set()
         if self._ended and not self._inbox:
             self._receiver = None
-            receiver.closed()
+            receiver.ended()

@@ -18,7 +18,7 @@ from typing import cast
 from punie.acp.transports.base import HIGH_WATER, MAX_FRAME, Receiver
 
 _READ_SIZE = 256 * 1024
-_CLOSE_TIMEOUT = 0.1
+_CLOSE_TIMEOUT = 0.05
 """Seconds in which a peer must take what is left when the transport closes."""
 
 
@@ -128,7 +128,7 @@ class StdioTransport(asyncio.Protocol):
         if self._reader is not None:
             self._reader.close()
         if receiver is not None:
-            receiver.closed()
+            receiver.ended()
 
     async def aclose(self) -> None:
         """Write what is queued, as far as the peer takes it in a short time, and close."""
@@ -182,7 +182,7 @@ class _Writer(asyncio.BaseProtocol):
 
     async def open(self, lost: Callable[[], None]) -> None:
         self._lost = lost
-        if _can_watch(self._fd) and not os.isatty(self._fd):
+        if _can_watch(self._fd):
             loop = asyncio.get_running_loop()
             pipe = os.fdopen(self._fd, "wb", buffering=0)
             self._pipe, _ = await loop.connect_write_pipe(lambda: self, pipe)
@@ -255,7 +255,8 @@ def _can_watch(fd: int) -> bool:
     if sys.platform == "win32":
         return False
     mode = os.fstat(fd).st_mode
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)
+    # Not a terminal: it would become non-blocking for the shell that lent it, too.
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def own_stdio() -> tuple[int, int]:

@@ -1,0 +1,99 @@
+"""Start an agent as a child process and talk to it on its stdin and stdout.
+
+The child leads a process group of its own; when the connection ends it is asked to go by the end
+of its stdin, then by SIGTERM, then by SIGKILL, and the group goes with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import IO
+
+from punie.acp.client_side import AgentProxy, Client, connect
+from punie.acp.errors import AgentStartError
+from punie.acp.transports.stdio import StdioTransport
+
+
+@asynccontextmanager
+async def start_agent(
+    argv: Sequence[str],
+    client: Client,
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stderr: int | IO[bytes] | None = None,
+    grace: float = 1.0,
+) -> AsyncIterator[AgentProxy]:
+    """Start an agent and connect a client to it.
+
+    Args:
+        argv: Program and arguments.
+        client: Serves what the agent asks.
+        cwd: Where it runs; here by default.
+        env: Its whole environment; this process's by default.
+        stderr: Where its log goes; to this process's stderr by default.
+        grace: Seconds between the end of its stdin and SIGTERM, and again until SIGKILL.
+
+    Raises:
+        AgentStartError: The program cannot be started.
+    """
+    child_in, to_child = os.pipe()
+    from_child, child_out = os.pipe()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=child_in,
+            stdout=child_out,
+            stderr=stderr,
+            cwd=cwd,
+            env=env,
+            start_new_session=sys.platform != "win32",
+        )
+    except OSError as error:
+        os.close(to_child)
+        os.close(from_child)
+        raise AgentStartError(argv[0], error.strerror or str(error)) from error
+    finally:
+        os.close(child_in)
+        os.close(child_out)
+    try:
+        async with connect(client, StdioTransport(from_child, to_child)) as agent:
+            yield agent
+    finally:
+        # A cancelled caller still waits for this: a child must not outlive its connection.
+        await asyncio.shield(_end(process, grace=grace))
+
+
+async def _end(process: Process, *, grace: float) -> None:
+    """Wait for the child to go, with more and more force."""
+    for force in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
+        try:
+            await asyncio.wait_for(process.wait(), grace)
+        except TimeoutError:
+            _signal(process, force)
+        else:
+            break
+    await process.wait()
+    # What the child left behind in its group.
+    _signal_group(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+def _signal(process: Process, force: int) -> None:
+    if sys.platform == "win32":
+        process.terminate()
+    else:
+        _signal_group(process, force)
+
+
+def _signal_group(process: Process, force: int) -> None:
+    if sys.platform != "win32":
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, force)
