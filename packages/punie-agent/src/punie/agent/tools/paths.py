@@ -1,0 +1,48 @@
+"""Paths as people and models read them: relative to the root, forward slashes, and near misses."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from punie.agent.workspaces.base import Workspace
+
+
+def display(workspace: Workspace, path: Path) -> str:
+    """Write a resolved path relative to the root; absolute when it lies outside."""
+    if workspace.contains(path):
+        return path.relative_to(workspace.root).as_posix()
+    return path.as_posix()
+
+
+def missing(workspace: Workspace, path: Path) -> str:
+    """Say that a path is not there, and which ones have a similar name."""
+    shown = display(workspace, path)
+    if not workspace.root.is_dir():
+        return f"the project folder {workspace.root} does not exist any more"
+    near = ", ".join(display(workspace, found) for found in _near(workspace, path))
+    return f"{shown} does not exist" + (f"; did you mean {near}?" if near else "")
+
+
+def _near(workspace: Workspace, path: Path, *, limit: int = 3) -> list[Path]:
+    """Look in the folder for similar names, then below the root for the same name."""
+    if not workspace.contains(path):
+        return []
+    try:
+        names = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        names = []
+    if near := difflib.get_close_matches(path.name, names, limit):
+        return [path.parent / name for name in near]
+    from punie.agent.tools.walk import walk_files
+
+    return [file for file in walk_files(workspace.root, budget=2.0) if file.name == path.name][
+        :limit
+    ]
+
+
+def plural(count: int, noun: str) -> str:
+    """Write a count with its noun: `1 file`, `2 files`."""
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count} {noun[:-2] + 'ches' if noun.endswith('ch') else noun + 's'}"
