@@ -116,5 +116,12 @@ def test_the_file_stands_in_the_state_folder(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert state_path().name == "hub.json"
-    assert state_path().parent.name == "punie"
+    assert state_path() == tmp_path / "punie" / "hub.json"
+
+
+def test_a_relative_state_folder_is_ignored(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "state")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert state_path() == tmp_path / ".local" / "state" / "punie" / "hub.json"

@@ -38,10 +38,17 @@ def exit_code_of(error: BaseException) -> int:
 
 
 def state_logs() -> Path:
-    """The folder of Punie's logs on this machine, `logs/` in the state folder."""
-    from platformdirs import user_state_path
+    """The folder of Punie's logs on this machine: `logs/` in the state folder.
 
-    return user_state_path("punie", appauthor=False) / "logs"
+    Linux and macOS share the XDG layout; on Windows it is the person's local application data.
+    """
+    home = Path.home()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    else:
+        named = Path(os.environ.get("XDG_STATE_HOME", ""))
+        base = named if named.is_absolute() else home / ".local" / "state"
+    return base / "punie" / "logs"
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
-from platformdirs import user_state_path
 
 from punie.http.errors import HubStateError
 
@@ -36,8 +36,17 @@ class HubState(Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
 
 
 def state_path() -> Path:
-    """Where the state file stands on this machine."""
-    return user_state_path("punie", appauthor=False) / "hub.json"
+    """Where the state file stands on this machine.
+
+    Linux and macOS share the XDG layout; on Windows it is the person's local application data.
+    """
+    home = Path.home()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    else:
+        named = Path(os.environ.get("XDG_STATE_HOME", ""))
+        base = named if named.is_absolute() else home / ".local" / "state"
+    return base / "punie" / "hub.json"
 
 
 def write_state(state: HubState, path: Path) -> None:
