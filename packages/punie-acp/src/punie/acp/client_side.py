@@ -6,7 +6,7 @@ What the client did not advertise in `initialize` is answered with -32601.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, cast
 
@@ -181,7 +181,7 @@ def _decode_update(params: Raw | UnsetType) -> v1.SessionNotification:
 
 
 @asynccontextmanager
-async def connect(client: Client, transport: Transport) -> AsyncIterator[AgentProxy]:
+async def connect(client: Client, transport: Transport) -> AsyncGenerator[AgentProxy, None]:
     """Connect a client to an agent; leaving closes the connection.
 
     Args:

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO
@@ -31,7 +31,7 @@ async def start_agent(
     env: Mapping[str, str] | None = None,
     stderr: int | IO[bytes] | None = None,
     grace: float = 1.0,
-) -> AsyncIterator[AgentProxy]:
+) -> AsyncGenerator[AgentProxy, None]:
     """Start an agent and connect a client to it.
 
     Args:

@@ -5,6 +5,9 @@ https://agentclientprotocol.com/protocol/file-system
 https://agentclientprotocol.com/protocol/terminals
 """
 
+# pyright: reportUnknownVariableType=false
+# `list` as a factory, not `list[str]`: msgspec leaves an empty list out only for the plain type.
+
 from __future__ import annotations
 
 from typing import Literal, TypeAlias

@@ -4,6 +4,10 @@ https://agentclientprotocol.com/protocol/session-modes
 https://agentclientprotocol.com/protocol/session-config-options
 """
 
+# pyright: reportGeneralTypeIssues=false
+# Variants make fields of the received type required; the check is about positional dataclasses,
+# and every field here is keyword-only.
+
 from __future__ import annotations
 
 from typing import TypeAlias

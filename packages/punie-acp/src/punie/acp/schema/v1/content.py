@@ -3,6 +3,10 @@
 https://agentclientprotocol.com/protocol/content
 """
 
+# pyright: reportGeneralTypeIssues=false
+# Variants make fields of the received type required; the check is about positional dataclasses,
+# and every field here is keyword-only.
+
 from __future__ import annotations
 
 from typing import Literal, TypeAlias

@@ -4,6 +4,9 @@ https://agentclientprotocol.com/protocol/initialization
 https://agentclientprotocol.com/protocol/authentication
 """
 
+# pyright: reportUnknownVariableType=false
+# `list` as a factory, not `list[str]`: msgspec leaves an empty list out only for the plain type.
+
 from __future__ import annotations
 
 from typing import Annotated

@@ -4,6 +4,12 @@ https://agentclientprotocol.com/protocol/session-setup
 https://agentclientprotocol.com/protocol/prompt-turn
 """
 
+# pyright: reportGeneralTypeIssues=false
+# Variants make fields of the received type required; the check is about positional dataclasses,
+# and every field here is keyword-only.
+# pyright: reportUnknownVariableType=false
+# `list` as a factory, not `list[str]`: msgspec leaves an empty list out only for the plain type.
+
 from __future__ import annotations
 
 from typing import Literal, TypeAlias

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from punie.acp import jsonrpc
 from punie.acp.connection import Connection
-from punie.acp.errors import CapabilityError, ConnectionClosedError, SessionNotOpenError
+from punie.acp.errors import CapabilityError, SessionNotOpenError
 from punie.acp.methods import BY_NAME, SESSION_UPDATE, Method
 from punie.acp.schema import v1
 
@@ -68,12 +68,8 @@ class ClientProxy:
         """Tell what happens in a session, in order; waits while the client cannot keep up.
 
         For a session whose `session/new` is not answered yet it is held back and returns at once.
-
-        Raises:
-            ConnectionClosedError: The client is gone.
+        Once the client is gone it is thrown away.
         """
-        if self._connection.closed:
-            raise ConnectionClosedError
         notification = v1.SessionNotification(session_id=session_id, update=update)
         frame = jsonrpc.encode_notification(SESSION_UPDATE.name, notification)
         if session_id in self._open:

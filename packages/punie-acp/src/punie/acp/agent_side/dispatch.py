@@ -1,18 +1,11 @@
-"""The agent's side of a connection: serve an `Agent` to one client.
+"""What an agent implements, and how a client's messages find it.
 
-Enforced here, whatever the agent does: nothing but `initialize` before `initialize`; nothing about
-a session before the client knows it (what is sent earlier is held back until the answer of
-`session/new` is on its way); every update sent before `prompt` returns goes out before its answer;
-nothing is asked that the client did not advertise; the connection ends in bounded time.
+Kept here: nothing but `initialize` before `initialize`, and which sessions the client knows.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
-import signal
-import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -20,24 +13,12 @@ import msgspec
 from msgspec import Raw, UnsetType, structs
 
 from punie.acp import jsonrpc
-from punie.acp.client_proxy import ClientProxy, TerminalProxy
-from punie.acp.connection import Connection, Incoming
+from punie.acp.agent_side.client_proxy import ClientProxy
+from punie.acp.connection import Incoming
 from punie.acp.errors import RequestError
 from punie.acp.methods import BY_NAME, CANCEL, INITIALIZE, NEW_SESSION, PROMPT, decoder
 from punie.acp.schema import v1
-from punie.acp.transports.base import Transport
 from punie.acp.versions import negotiate
-
-log = logging.getLogger("punie.acp")
-
-__all__ = ["Agent", "ClientProxy", "TerminalProxy", "serve", "serve_stdio"]
-
-_SETTLE_TIMEOUT = 0.15
-"""Seconds in which requests may still be answered after the client closed its side."""
-_CLOSE_TIMEOUT = 0.2
-"""Seconds for `Agent.close`."""
-_EXIT_TIMEOUT = 0.45
-"""Seconds from the end of stdin, or a signal, to the end of the process."""
 
 
 class Agent(Protocol):
@@ -70,7 +51,7 @@ class Agent(Protocol):
         ...
 
 
-class _AgentDispatcher:
+class AgentDispatcher:
     """Routes what a client asks to the agent's methods."""
 
     def __init__(self) -> None:
@@ -80,6 +61,7 @@ class _AgentDispatcher:
         self._initializing: asyncio.Future[None] | None = None
 
     def request(self, method: str, params: Raw | UnsetType) -> Incoming:
+        """Prepare a request (see `punie.acp.connection.Dispatcher`)."""
         if method == INITIALIZE.name:
             return self._initialize(params)
         if not self._initialized and self._initializing is None:
@@ -98,6 +80,7 @@ class _AgentDispatcher:
         return Incoming(lambda: self._call(handler, decoded))
 
     def notification(self, method: str, params: Raw | UnsetType) -> Incoming | None:
+        """Prepare a notification; there is only `session/cancel`."""
         if method != CANCEL.name or not self._initialized:
             return None
         decoded = jsonrpc.decode_params(decoder(CANCEL.params), params)
@@ -187,82 +170,3 @@ def _initialize_params(raw: Raw | UnsetType) -> v1.InitializeRequest:
         if asked.protocol_version == negotiate(asked.protocol_version):
             raise
         return v1.InitializeRequest(protocol_version=asked.protocol_version)
-
-
-async def serve(make_agent: Callable[[ClientProxy], Agent], transport: Transport) -> None:
-    """Serve an agent to one client until the client is gone and everything has stopped.
-
-    At the end requests get a moment to finish, then they are cancelled, then `Agent.close` runs;
-    all of it takes less than half a second, even when a handler hangs.
-
-    Args:
-        make_agent: Builds the agent for this client.
-        transport: Opened and closed here.
-    """
-    dispatcher = _AgentDispatcher()
-    connection = Connection(transport, dispatcher)
-    dispatcher.client = ClientProxy(connection)
-    agent = dispatcher.agent = make_agent(dispatcher.client)
-    try:
-        await connection.open()
-        await connection.wait_closed()
-        await connection.settle(_SETTLE_TIMEOUT)
-    finally:
-        await connection.stop()
-        await _close(agent)
-        await connection.aclose()
-
-
-async def _close(agent: Agent) -> None:
-    closing = asyncio.get_running_loop().create_task(agent.close())
-    # Not wait_for: it would wait for a `close` that swallows its cancellation.
-    await asyncio.wait((closing,), timeout=_CLOSE_TIMEOUT)
-    if not closing.done():
-        log.error("the agent did not close within %s s", _CLOSE_TIMEOUT)
-        closing.cancel()
-    elif not closing.cancelled() and (error := closing.exception()) is not None:
-        log.error("the agent failed to close", exc_info=error)
-
-
-def serve_stdio(make_agent: Callable[[ClientProxy], Agent]) -> int:
-    """Serve an agent on stdin and stdout, as an editor starts it.
-
-    Takes both for the protocol: whatever prints from now on prints to stderr. Ends at the end of
-    stdin, at SIGTERM and at SIGINT; half a second later at most the process is gone, even when
-    a thread or a handler hangs, so nothing should be done after this returns.
-
-    Args:
-        make_agent: Builds the agent.
-
-    Returns:
-        The exit code: 0, or 130 after SIGINT.
-    """
-    from punie.acp.transports.stdio import StdioTransport, own_stdio
-
-    exit_codes: list[int] = []
-    watchdog = threading.Timer(_EXIT_TIMEOUT, lambda: os._exit(exit_codes[-1] if exit_codes else 0))
-    watchdog.daemon = True
-
-    class Stdio(StdioTransport):
-        def stop_reading(self) -> None:
-            if not watchdog.ident:
-                watchdog.start()
-            super().stop_reading()
-
-    async def run() -> None:
-        transport = Stdio(*own_stdio())
-        loop = asyncio.get_running_loop()
-
-        def stop(signum: int, _frame: object) -> None:
-            exit_codes.append(130 if signum == signal.SIGINT else 0)
-            if not watchdog.ident:  # here too: the loop may be what hangs
-                watchdog.start()
-            loop.call_soon_threadsafe(transport.stop_reading)
-
-        # Not loop.add_signal_handler: that one waits for a loop which may be blocked.
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, stop)
-        await serve(make_agent, transport)
-
-    asyncio.run(run())
-    return exit_codes[-1] if exit_codes else 0
