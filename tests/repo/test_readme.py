@@ -40,7 +40,7 @@ def test_every_command_that_the_readme_names_exists(readme: str) -> None:
     named = {
         match[1]
         for line in shell_lines(readme)
-        if (match := re.search(r"(?:^|\s)punie ([a-z]+)", line)) and not line.startswith("uv")
+        if (match := re.match(r"(?:uv run )?punie ([a-z]+)", line))
     }
     context = click.Context(punie)
     assert named
