@@ -13,8 +13,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import IO, TypeAlias
 
-import platformdirs
-
+from punie.agent.config import locations
 from punie.agent.errors import ModelUnavailableError
 from punie.agent.events import Progress
 
@@ -33,7 +32,7 @@ class Cancelled(Exception):
 
 def models_folder() -> Path:
     """Say where models are kept; the folder need not exist."""
-    return Path(platformdirs.user_cache_dir("punie", appauthor=False)) / "models"
+    return locations().cache / "models"
 
 
 def ignore_progress(progress: Progress) -> None:
