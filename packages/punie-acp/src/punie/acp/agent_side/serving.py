@@ -19,11 +19,11 @@ from punie.acp.transports.base import Transport
 
 log = logging.getLogger("punie.acp")
 
-_SETTLE_TIMEOUT = 0.15
+_SETTLE_TIMEOUT = 0.1
 """Seconds in which requests may still be answered after the client closed its side."""
 _CLOSE_TIMEOUT = 0.2
 """Seconds for `Agent.close`."""
-_EXIT_TIMEOUT = 0.45
+_EXIT_TIMEOUT = 0.42
 """Seconds from the end of stdin, or a signal, to the end of the process."""
 
 
