@@ -9,12 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
 OnOutput = Callable[[str], None]
 """Receives output of a running command as it arrives."""
+
+
+@runtime_checkable
+class ShowsTerminals(Protocol):
+    """What an `on_output` may be besides a function: one that can show a client's own terminal."""
+
+    def show_terminal(self, terminal_id: str) -> None:
+        """Show the terminal in which the command runs, instead of its output."""
+        ...
 
 
 class ProcessResult(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,142 @@
+"""What a person sees on stderr: tool calls as short lines, progress in one line, questions.
+
+Without a terminal there is no progress and nobody to ask; the tool lines remain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import threading
+from typing import TextIO
+
+from msgspec import UNSET, UnsetType
+
+from punie.agent.events import (
+    AnyEvent,
+    Notice,
+    Progress,
+    TextContent,
+    ToolCallUpdate,
+    ToolContent,
+)
+from punie.agent.permissions.gate import PermissionAnswer, PermissionAsk
+
+MARKS = {"completed": "✓", "failed": "✗", "cancelled": "-"}
+
+
+class Terminal:
+    """Writes lines for a person."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._live = stream.isatty()
+        self._shown = False
+        self._titles: dict[str, str] = {}
+
+    def see(self, event: AnyEvent) -> None:
+        """Show an event, when it is one that a person wants to see."""
+        match event:
+            case ToolCallUpdate():
+                self._tool(event)
+            case Progress():
+                self._progress(event)
+            case Notice(title=title, description=description):
+                self.line(f"{title}. {description}" if description else title)
+            case _:
+                pass
+
+    def line(self, text: str) -> None:
+        """Write a line."""
+        self.clear()
+        self._write(text + "\n")
+
+    def clear(self) -> None:
+        """Take away the progress line."""
+        if self._shown:
+            self._write("\r\x1b[K")
+            self._shown = False
+
+    def prompt(self, text: str) -> None:
+        """Write a question without ending its line."""
+        self.clear()
+        self._write(text)
+
+    def _tool(self, event: ToolCallUpdate) -> None:
+        if not isinstance(event.title, UnsetType):
+            self._titles[event.tool_call_id] = event.title
+        title = self._titles.get(event.tool_call_id, event.tool_call_id)
+        if event.status is UNSET or event.status == "pending":
+            return
+        if event.status == "in_progress":
+            self._temporary(f"… {title}")
+            return
+        head = _first_line(event.content)
+        self.line(f"{MARKS[event.status]} {title}" + (f": {head}" if head else ""))
+
+    def _progress(self, event: Progress) -> None:
+        if event.total:
+            share = f"{100 * event.done // event.total} %"
+        else:
+            share = f"{event.done} {event.unit}".rstrip()
+        self._temporary(f"{event.what} {share}")
+
+    def _temporary(self, text: str) -> None:
+        if not self._live:
+            return
+        width = shutil.get_terminal_size().columns - 1
+        self._write("\r\x1b[K" + text[:width])
+        self._shown = True
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
+
+
+def _first_line(content: tuple[ToolContent, ...] | UnsetType) -> str:
+    if isinstance(content, UnsetType):
+        return ""
+    for item in content:
+        if isinstance(item, TextContent):
+            return item.text.partition("\n")[0][:200]
+    return ""
+
+
+async def ask_person(permission: PermissionAsk, terminal: Terminal) -> PermissionAnswer:
+    """Ask the person at the terminal, as long as it takes.
+
+    Args:
+        permission: The question and its options.
+        terminal: Where it is asked; the answer comes from stdin.
+
+    Returns:
+        The chosen option; end of input answers nothing.
+    """
+    options = list(permission.options)
+    choices = ", ".join(f"{number} {option.name}" for number, option in enumerate(options, 1))
+    while True:
+        terminal.prompt(f"? {permission.title} ({permission.reason})\n  {choices}: ")
+        line = await _read_line()
+        if not line:
+            return PermissionAnswer(outcome="unanswerable")
+        answer = line.strip()
+        if answer.isdigit() and 1 <= int(answer) <= len(options):
+            option = options[int(answer) - 1]
+            allowed = option.kind in {"allow_once", "allow_always"}
+            return PermissionAnswer(
+                outcome="allowed" if allowed else "rejected", option_id=option.option_id
+            )
+
+
+async def _read_line() -> str:
+    """Read a line from stdin in a thread that may be left waiting."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[str] = loop.create_future()
+
+    def read() -> None:
+        line = sys.stdin.readline()
+        loop.call_soon_threadsafe(lambda: answer.done() or answer.set_result(line))
+
+    threading.Thread(target=read, daemon=True).start()
+    return await answer

@@ -1,0 +1,145 @@
+"""Settings of a project and of a person, and where Punie keeps its files on this machine.
+
+Two TOML sources: `[tool.punie]` in the `pyproject.toml` of the session's folder or of the nearest
+one above it, and `config.toml` in the person's configuration folder. The project wins. Which model
+the settings lead to is decided in `punie.agent.models.registry`; options of commands are not here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import msgspec
+from msgspec import Struct
+
+from punie.agent.errors import ConfigError
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a configuration file may say; an empty string means it says nothing."""
+
+    model: str = ""
+    """A model spec, as `--model` takes it."""
+    mode: str = ""
+    """The permission mode of new sessions: `ask`, `edit`, `plan`, `read-only` or `bypass`."""
+
+
+class Locations(NamedTuple):
+    """Folders and files that Punie uses outside of projects; none of them need exist."""
+
+    config_file: Path
+    state: Path
+    cache: Path
+    jetbrains_file: Path
+    """The file in which JetBrains IDEs list their agents."""
+
+
+def locations(environ: Mapping[str, str] | None = None) -> Locations:
+    """Tell where Punie's files are.
+
+    Linux and macOS share the XDG layout, as command-line tools do; Windows uses platformdirs.
+
+    Args:
+        environ: Environment variables; those of this process by default.
+    """
+    environ = os.environ if environ is None else environ
+    home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+    jetbrains = home / ".jetbrains" / "acp.json"
+    if sys.platform == "win32":
+        import platformdirs
+
+        return Locations(
+            config_file=platformdirs.user_config_path("punie", False) / "config.toml",
+            state=platformdirs.user_state_path("punie", False),
+            cache=platformdirs.user_cache_path("punie", False),
+            jetbrains_file=jetbrains,
+        )
+
+    def base(variable: str, default: str) -> Path:
+        value = environ.get(variable, "")
+        return (Path(value) if Path(value).is_absolute() else home / default) / "punie"
+
+    return Locations(
+        config_file=base("XDG_CONFIG_HOME", ".config") / "config.toml",
+        state=base("XDG_STATE_HOME", ".local/state"),
+        cache=base("XDG_CACHE_HOME", ".cache"),
+        jetbrains_file=jetbrains,
+    )
+
+
+def load(cwd: Path, environ: Mapping[str, str] | None = None) -> Config:
+    """Read the settings that hold in a folder: the project's over the person's.
+
+    Args:
+        cwd: The session's folder, absolute.
+        environ: Environment variables; those of this process by default.
+
+    Raises:
+        ConfigError: A file cannot be read or holds an unknown key; the message names both.
+    """
+    project, person = load_project(cwd), load_user(environ)
+    return Config(model=project.model or person.model, mode=project.mode or person.mode)
+
+
+def load_user(environ: Mapping[str, str] | None = None) -> Config:
+    """Read the person's `config.toml`; a missing file says nothing.
+
+    Raises:
+        ConfigError: It cannot be used.
+    """
+    path = locations(environ).config_file
+    table = _read_toml(path)
+    return Config() if table is None else _convert(table, f"{path}")
+
+
+def load_project(cwd: Path) -> Config:
+    """Read `[tool.punie]` of the nearest `pyproject.toml` at or above a folder that has one.
+
+    Raises:
+        ConfigError: It cannot be used.
+    """
+    for folder in (cwd, *cwd.parents):
+        path = folder / "pyproject.toml"
+        table = _read_toml(path)
+        if table is None:
+            continue
+        section = _section(_section(table, "tool"), "punie")
+        if section is not None:
+            return _convert(section, f"[tool.punie] in {path}")
+    return Config()
+
+
+def _section(table: object, key: str) -> object:
+    return cast("dict[str, object]", table).get(key) if isinstance(table, dict) else None
+
+
+def _read_toml(path: Path) -> dict[str, object] | None:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+
+
+def _convert(table: object, where: str) -> Config:
+    if isinstance(table, dict):
+        known = Config.__struct_fields__
+        unknown = sorted(key for key in cast("dict[str, object]", table) if key not in known)
+        if unknown:
+            raise ConfigError(
+                f"unknown setting {', '.join(unknown)} in {where}; known are {', '.join(known)}"
+            )
+    try:
+        return msgspec.convert(table, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: {error}") from error

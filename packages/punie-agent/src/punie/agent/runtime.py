@@ -1,0 +1,169 @@
+"""The one composition root of the commands: settings, model, workspace and sessions put together.
+
+Opening a session is light; the model stack loads in a worker thread when the first turn, or `warm`,
+needs it. A model is opened once and shared by all sessions that resolve to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+from punie.agent import config
+from punie.agent.errors import ConfigError
+from punie.agent.events import Progress
+from punie.agent.permissions.policy import MODES, Mode
+from punie.agent.sessions.manager import Sessions, new_session_id
+from punie.agent.sessions.session import Brain, OnProgress, Session, SessionWorkspace
+
+CLOSING = 2.0
+"""Seconds that closing may take."""
+
+
+class Runtime:
+    """What a command composes: sessions that share models."""
+
+    def __init__(
+        self, *, model: str | None = None, environ: Mapping[str, str] | None = None
+    ) -> None:
+        """Begin; nothing is opened yet.
+
+        Args:
+            model: The model that the command line named.
+            environ: Environment variables; those of this process by default.
+        """
+        self.sessions = Sessions()
+        self._model = model
+        self._environ = os.environ if environ is None else environ
+        self._opening: dict[str, _Opening] = {}
+
+    def open_session(
+        self,
+        cwd: Path,
+        *,
+        session_id: str | None = None,
+        mode: Mode | None = None,
+        workspace: SessionWorkspace | None = None,
+    ) -> Session:
+        """Begin a session in a folder.
+
+        Args:
+            cwd: An existing folder.
+            session_id: From `sessions.manager.new_session_id`; made here by default.
+            mode: How much it may do without asking; what the settings say by default.
+            workspace: Where its tools work; this disk by default.
+
+        Raises:
+            ConfigError: The settings of the folder cannot be used.
+        """
+        chosen = mode or _configured_mode(cwd, self._environ)
+        if workspace is None:
+            from punie.agent.workspaces.local import LocalWorkspace
+
+            workspace = LocalWorkspace(cwd)
+
+        async def open_brain(*, on_progress: OnProgress) -> Brain:
+            return await self.brain(cwd, on_progress=on_progress)
+
+        return self.sessions.open(
+            session_id or new_session_id(), workspace=workspace, mode=chosen, open_brain=open_brain
+        )
+
+    async def warm(self, cwd: Path) -> None:
+        """Open the model before the first prompt asks for it.
+
+        Raises:
+            PunieError: There is no model; the first prompt will say so again.
+        """
+        await self.brain(cwd)
+
+    async def brain(self, cwd: Path, *, on_progress: OnProgress | None = None) -> Brain:
+        """Open the model that the settings of a folder lead to, or wait for whoever opens it.
+
+        Args:
+            cwd: The session's folder.
+            on_progress: Told how downloading and loading go.
+
+        Raises:
+            PunieError: There is no such model; the message says what to do.
+        """
+        name = await asyncio.to_thread(_resolve, self._model, cwd, self._environ)
+        opening = self._opening.get(name)
+        if opening is None or opening.failed:
+            opening = self._opening[name] = _Opening(name)
+        with opening.told(on_progress) if on_progress else nullcontext():
+            return await asyncio.shield(opening.task)
+
+    async def aclose(self) -> None:
+        """Cancel turns, kill what they started, stop opening models; takes a bounded time."""
+        try:
+            async with asyncio.timeout(CLOSING):
+                await self.sessions.aclose()
+        except TimeoutError:
+            pass
+        tasks = [opening.task for opening in self._opening.values() if not opening.task.done()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLOSING)
+
+
+class _Opening:
+    """A model on its way, and everybody who wants to know how far it is."""
+
+    def __init__(self, name: str) -> None:
+        self._listeners: list[OnProgress] = []
+        self.task = asyncio.ensure_future(self._open(name))
+
+    @property
+    def failed(self) -> bool:
+        task = self.task
+        return task.done() and (task.cancelled() or task.exception() is not None)
+
+    @contextmanager
+    def told(self, listener: OnProgress) -> Generator[None]:
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
+
+    async def _open(self, name: str) -> Brain:
+        from punie.agent.models import registry
+        from punie.agent.tools import catalog
+        from punie.agent.turns.build import build_agent
+
+        opened = await registry.open_model(name, on_progress=self._on_progress)
+        tools = {tool.name: tool for tool in catalog.select(opened.spec.tools)}
+        agent = build_agent(opened.model)
+        return Brain(agent=agent, spec=opened.spec, tools=tools, told=self.told)
+
+    def _on_progress(self, progress: Progress) -> None:
+        for listener in list(self._listeners):
+            listener(progress)
+
+
+def _configured_mode(cwd: Path, environ: Mapping[str, str]) -> Mode:
+    mode = config.load(cwd, environ).mode or "ask"
+    if mode not in MODES:
+        raise ConfigError(f"unknown mode {mode!r} in the settings; known are {', '.join(MODES)}")
+    return mode
+
+
+def _resolve(flag: str | None, cwd: Path, environ: Mapping[str, str]) -> str:
+    # In a worker thread: the imports take a second, and a look at the ports takes a moment.
+    load_stack()
+    from punie.agent.models import registry
+
+    return registry.resolve_name(flag, cwd, environ)[0]
+
+
+def load_stack() -> None:
+    """Import what a turn needs, so that the first one begins without delay."""
+    importlib.import_module("punie.agent.turns.run")
+    importlib.import_module("punie.agent.turns.build")
+    importlib.import_module("punie.agent.tools.catalog")

@@ -1,0 +1,91 @@
+"""What one turn carries to its tools: where they work, who is asked, who is told.
+
+Made by a session for each prompt (or by the factory for each run of a person's own program) and
+handed to Pydantic AI as its dependencies. It loads no model stack.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET
+
+from punie.agent.events import ToolCallUpdate
+from punie.agent.models.spec import ModelSpec
+from punie.agent.tools.base import Tool
+from punie.agent.turns.emit import Emitter
+from punie.agent.turns.outcome import CallStatus, Cancellation, ToolCallRecord
+from punie.agent.workspaces.base import Workspace
+
+if TYPE_CHECKING:
+    from punie.agent.permissions.gate import Gate
+
+REPEATS = 3
+"""Identical calls with identical results in a row after which a turn is stopped."""
+
+
+@dataclass(kw_only=True)
+class TurnContext:
+    """The state of one turn."""
+
+    workspace: Workspace
+    gate: Gate
+    emitter: Emitter
+    tools: Mapping[str, Tool[Any, Any]]
+    """The tools that the model was offered, by name."""
+    spec: ModelSpec
+    cancellation: Cancellation = field(default_factory=Cancellation)
+    claim_id: Callable[[str], str] = lambda tool_call_id: tool_call_id
+    """Makes a tool call's id unique in its session; models use `call_0` again and again."""
+    denied: bool = False
+    looping: bool = False
+    """The model repeated itself and the turn was stopped."""
+    calls: dict[str, ToolCallRecord] = field(default_factory=dict[str, ToolCallRecord])
+    """Calls that have ended, by id, in order."""
+    open_calls: dict[str, ToolCallRecord] = field(default_factory=dict[str, ToolCallRecord])
+    """Calls that have not ended."""
+    started: int = 0
+    _previous: tuple[str, str] = ("", "")
+    _repeats: int = 0
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the model has used all the calls that its spec grants for a turn."""
+        return 0 < self.spec.calls_per_turn <= self.started
+
+    def open(self, tool_call_id: str, name: str, arguments: object) -> None:
+        """Note that a call began."""
+        self.started += 1
+        self.open_calls[tool_call_id] = ToolCallRecord(
+            tool_call_id=tool_call_id, name=name, arguments=arguments, status="cancelled"
+        )
+
+    def close(self, tool_call_id: str, status: CallStatus, *, ok: bool | None = None) -> None:
+        """Note how a call ended."""
+        begun = self.open_calls.pop(tool_call_id)
+        self.calls[tool_call_id] = ToolCallRecord(
+            tool_call_id=begun.tool_call_id,
+            name=begun.name,
+            arguments=begun.arguments,
+            status=status,
+            ok=UNSET if ok is None else ok,
+        )
+
+    async def close_rest(self, status: CallStatus) -> None:
+        """Close calls that the turn left open, for every reader to see."""
+        for tool_call_id in list(self.open_calls):
+            self.close(tool_call_id, status)
+            shown = "cancelled" if status == "cancelled" else "failed"
+            await self.emitter.emit(ToolCallUpdate(tool_call_id=tool_call_id, status=shown))
+
+    def note_result(self, name: str, arguments: object, text: str) -> None:
+        """Count identical calls in a row, and stop a turn that goes in circles."""
+        key = (f"{name} {json.dumps(arguments, sort_keys=True, default=str)}", text)
+        self._repeats = self._repeats + 1 if key == self._previous else 1
+        self._previous = key
+        if self._repeats >= REPEATS:
+            self.looping = True
+            self.cancellation.cancel()

@@ -1,0 +1,206 @@
+"""The one way by which a tool is run: shown, permitted, run, reported.
+
+Native calls of the model go through here, and so will slash commands and code mode. Nothing here
+knows Pydantic AI; `turns.build` turns the outcome into what a model reads.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from punie.agent.events import (
+    DiffContent,
+    Location,
+    TerminalContent,
+    TextContent,
+    ToolCallUpdate,
+    ToolContent,
+)
+from punie.agent.tools.base import Call, Tool
+from punie.agent.tools.results import Result, render, to_json
+from punie.agent.turns.context import TurnContext
+
+log = logging.getLogger(__name__)
+
+SHOWN = 8_000
+"""Characters of a result that a person is shown."""
+TAIL = 4_000
+"""Characters of running output that a person is shown: the last ones."""
+
+
+class Executed(NamedTuple):
+    """What became of a call."""
+
+    status: Literal["done", "denied", "broken", "exhausted"]
+    """`broken`: the tool itself raised. `exhausted`: the turn's calls are used up."""
+    text: str
+    """What the model reads."""
+
+
+def parse(tool: Tool[Any, Any], arguments: object) -> Any:
+    """Turn a model's arguments into the tool's struct.
+
+    Raises:
+        ValueError: They do not fit; the message is one sentence for the model.
+    """
+    try:
+        return tool.parse(arguments)
+    except msgspec.ValidationError as error:
+        shown = ", ".join(tool.schema["properties"])
+        raise ValueError(f"{tool.name} takes ({shown}): {error}") from error
+
+
+async def execute(
+    context: TurnContext, name: str, arguments: dict[str, Any], *, tool_call_id: str
+) -> Executed:
+    """Run one call with everything around it.
+
+    The order is the promise: the call is shown with its change, then permission is asked, then it
+    runs, then its result is shown; and only then does the model read it.
+
+    Args:
+        context: The turn.
+        name: A tool of `context.tools`.
+        arguments: What the model wrote, an object that `parse` accepts.
+        tool_call_id: The model's id of the call.
+
+    Raises:
+        ValueError: The arguments do not fit.
+    """
+    tool = context.tools[name]
+    parsed = parse(tool, arguments)
+    if context.exhausted:
+        return Executed("exhausted", "No more calls in this turn: answer with what you know now.")
+    run = _Run(context, tool, parsed, arguments, context.claim_id(tool_call_id))
+    return await run.whole()
+
+
+class _Live:
+    """Shows what a command prints while it runs: the end of it, or the client's own terminal."""
+
+    def __init__(self, context: TurnContext, tool_call_id: str) -> None:
+        self.terminal: TerminalContent | None = None
+        self._context = context
+        self._id = tool_call_id
+        self._output = ""
+
+    def __call__(self, piece: str) -> None:
+        self._output = (self._output + piece)[-TAIL:]
+        if self.terminal is None:
+            self._context.emitter.latest(("output", self._id), self._update)
+
+    def show_terminal(self, terminal_id: str) -> None:
+        self.terminal = TerminalContent(terminal_id=terminal_id)
+        self._context.emitter.latest(("output", self._id), self._update)
+
+    def _update(self) -> ToolCallUpdate:
+        content = self.terminal or TextContent(text=self._output)
+        return ToolCallUpdate(tool_call_id=self._id, content=(content,))
+
+
+class _Run:
+    """One call on its way."""
+
+    def __init__(
+        self,
+        context: TurnContext,
+        tool: Tool[Any, Any],
+        parsed: Any,
+        arguments: dict[str, Any],
+        tool_call_id: str,
+    ) -> None:
+        self.context = context
+        self.tool = tool
+        self.parsed = parsed
+        self.arguments = arguments
+        self.id = tool_call_id
+        self.diff: DiffContent | None = None
+        self.live = _Live(context, tool_call_id)
+        self.call = Call(workspace=context.workspace, on_output=self.live)
+
+    async def whole(self) -> Executed:
+        self.context.open(self.id, self.tool.name, self.arguments)
+        try:
+            return await self._steps()
+        except Exception as error:
+            log.exception("tool raised", extra={"tool": self.tool.name})
+            text = f"{self.tool.name} broke: {type(error).__name__}: {error}"
+            if self.id in self.context.open_calls:
+                self.context.close(self.id, "failed", ok=False)
+            await self._update(status="failed", content=(TextContent(text=text),))
+            return Executed("broken", text)
+
+    async def _steps(self) -> Executed:
+        await self._show()
+        verdict = await self.context.gate.check(
+            self.tool, self.parsed, self.call, tool_call_id=self.id
+        )
+        if not verdict.allowed:
+            return await self._denied(verdict.reason)
+        if self.diff is None:
+            await self._preview()
+        await self._update(status="in_progress")
+        result: Result = await self.tool.run(self.call, self.parsed)
+        return await self._finished(result)
+
+    async def _show(self) -> None:
+        places = self._places()
+        # A preview reads the old text: not of a file outside before somebody allowed it.
+        if all(self.context.workspace.contains(path) for path, _ in places):
+            await self._preview()
+        await self.context.emitter.emit(
+            ToolCallUpdate(
+                tool_call_id=self.id,
+                title=self.tool.title(self.parsed),
+                name=self.tool.name,
+                kind=self.tool.kind,
+                status="pending",
+                raw_input=self.arguments,
+                content=() if self.diff is None else (self.diff,),
+                locations=tuple(Location(path=str(path), line=line) for path, line in places),
+            )
+        )
+
+    async def _preview(self) -> None:
+        if self.tool.preview is not None:
+            self.diff = await self.tool.preview(self.call, self.parsed)
+
+    def _places(self) -> list[tuple[Any, int | None]]:
+        line = getattr(self.parsed, "line", None)
+        line = line if isinstance(line, int) and line > 0 else None
+        resolve = self.context.workspace.resolve
+        return [
+            (resolve(getattr(self.parsed, name)), line)
+            for name in self.tool.path_arguments
+            if getattr(self.parsed, name)
+        ]
+
+    async def _denied(self, reason: str) -> Executed:
+        text = f"Permission denied: {reason}. Nothing was done."
+        self.context.denied = True
+        self.context.close(self.id, "denied")
+        await self._update(status="failed", content=self._content(text))
+        return Executed("denied", text)
+
+    async def _finished(self, result: Result) -> Executed:
+        text = render(result, limit=self.context.spec.result_limit)
+        shown = render(result, limit=SHOWN)
+        status = "failed" if result.error else "completed"
+        content = (self.diff,) if self.diff and not result.error else self._content(shown)
+        if self.live.terminal is not None:
+            content = (self.live.terminal,)  # it keeps showing its output after its end
+        self.context.close(self.id, status, ok=result.ok)
+        await self._update(status=status, raw_output=to_json(result), content=content)
+        self.context.note_result(self.tool.name, self.arguments, text)
+        return Executed("done", text)
+
+    def _content(self, text: str) -> tuple[ToolContent, ...]:
+        return (
+            (TextContent(text=text),) if self.diff is None else (self.diff, TextContent(text=text))
+        )
+
+    async def _update(self, **changes: Any) -> None:
+        await self.context.emitter.emit(ToolCallUpdate(tool_call_id=self.id, **changes))

@@ -1,0 +1,185 @@
+"""Run one turn: prompt in, events out, and an outcome whatever happens.
+
+Nothing that a model, a server or a cancel does escapes from here as an exception: it becomes a stop
+reason, one sentence, and a history from which the next prompt can go on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from pydantic_ai import Agent, AgentRunResult, AgentRunResultEvent, CancellationToken, UsageLimits
+from pydantic_ai.agent.abstract import AgentRunEvents
+from pydantic_ai.exceptions import (
+    AgentRunError,
+    ContentFilterError,
+    ModelAPIError,
+    ModelConnectionError,
+    ModelHTTPError,
+    OutputTokenLimitExceeded,
+    RunCancelled,
+    UnexpectedModelBehavior,
+    UserError,
+)
+from pydantic_ai.messages import ModelMessage
+from pydantic_ai.usage import RunUsage
+
+from punie.agent.errors import ModelUnavailableError, PunieError
+from punie.agent.events import Notice, StopReason
+from punie.agent.turns.context import REPEATS, TurnContext
+from punie.agent.turns.outcome import TurnOutcome, TurnUsage
+from punie.agent.turns.translate import Translator
+
+log = logging.getLogger(__name__)
+
+SENTENCE = 400
+"""Longest error message, characters."""
+
+
+class TurnEnd(NamedTuple):
+    """What a turn leaves behind."""
+
+    outcome: TurnOutcome
+    history: list[ModelMessage]
+    """Everything said so far, for the next turn."""
+
+
+class _Stop(NamedTuple):
+    reason: StopReason
+    error: str = ""
+    code: int = 1
+
+
+async def run_turn(
+    agent: Agent[object, str],
+    prompt: str,
+    *,
+    context: TurnContext,
+    history: Sequence[ModelMessage],
+    new_id: Callable[[], str],
+) -> TurnEnd:
+    """Run one prompt to its end.
+
+    Args:
+        agent: From `turns.build`.
+        prompt: What the person wrote.
+        context: The turn; its emitter must be open.
+        history: The conversation so far.
+        new_id: Makes message ids.
+
+    Returns:
+        The outcome, and the history to keep. Never raises for what happens in the turn.
+    """
+    token = CancellationToken()
+    context.cancellation.on_cancel(token.cancel)
+    translator = Translator(context, new_id)
+    async with agent.run_stream_events(
+        prompt,
+        deps=context,
+        message_history=history,
+        cancellation_token=token,
+        usage_limits=UsageLimits(request_limit=None),
+    ) as events:
+        result: AgentRunResult[str] | None = None
+        try:
+            async for event in events:
+                await translator.see(event)
+                if isinstance(event, AgentRunResultEvent):
+                    result = event.result
+            stop = _finished(result)
+        except RunCancelled:
+            stop = await _cancelled(context)
+        except Exception as error:  # noqa: BLE001 the edge of a turn: whatever a model or server raised
+            stop = _failed(error)
+        kept, usage = _left(events, history)
+    await context.close_rest("cancelled" if stop.reason == "cancelled" else "failed")
+    outcome = TurnOutcome(
+        stop_reason=stop.reason,
+        text=result.output if result is not None else translator.text,
+        usage=usage,
+        tool_calls=tuple(context.calls.values()),
+        denied=context.denied,
+        error=stop.error,
+        error_code=stop.code,
+    )
+    return TurnEnd(outcome, kept)
+
+
+def _finished(result: AgentRunResult[str] | None) -> _Stop:
+    if result is None:
+        return _Stop("error", "the model's answer was cut off")
+    response = result.response
+    if response.state == "interrupted":
+        return _Stop("error", "the model's answer was cut off")
+    match response.finish_reason:
+        case "length":
+            return _Stop("max_tokens")
+        case "content_filter":
+            return _Stop("refusal")
+        case "error":
+            return _Stop("error", "the model reported an error instead of an answer")
+        case _:
+            return _Stop("end_turn")
+
+
+async def _cancelled(context: TurnContext) -> _Stop:
+    if not context.looping:
+        return _Stop("cancelled")
+    await context.emitter.emit(
+        Notice(
+            severity="warning",
+            title=f"Stopped: the model made the same call {REPEATS} times and learned nothing new",
+        )
+    )
+    return _Stop("max_turn_requests")
+
+
+def _failed(error: Exception) -> _Stop:
+    match error:
+        case PunieError():
+            return _Stop("error", one_line(str(error)), error.exit_code)
+        case OutputTokenLimitExceeded():
+            return _Stop("max_tokens")
+        case ContentFilterError():
+            return _Stop("refusal")
+        case ModelConnectionError():
+            text = f"the model's server does not answer: {error.message}"
+            return _Stop("error", one_line(text), ModelUnavailableError.exit_code)
+        case ModelHTTPError():
+            text = f"the model's server answered {error.status_code}: {error.body or error.message}"
+            return _Stop("error", one_line(text))
+        case ModelAPIError():
+            return _Stop("error", one_line(f"the model's server failed: {error.message}"))
+        case UnexpectedModelBehavior():
+            return _Stop("error", one_line(f"the model's answer cannot be used: {error.message}"))
+        case AgentRunError():
+            return _Stop("error", one_line(error.message))
+        case _:
+            log.error("turn failed", exc_info=error)
+            return _Stop("error", one_line(f"{type(error).__name__}: {error}"))
+
+
+def one_line(text: str) -> str:
+    """Squeeze a message into one line of bearable length."""
+    line = " ".join(text.split())
+    return line if len(line) <= SENTENCE else line[: SENTENCE - 3] + "..."
+
+
+def _left(
+    events: AgentRunEvents[str], before: Sequence[ModelMessage]
+) -> tuple[list[ModelMessage], TurnUsage]:
+    try:
+        return list(events.all_messages()), _usage(events.usage)
+    except UserError:  # the run never began
+        return list(before), TurnUsage()
+
+
+def _usage(usage: RunUsage) -> TurnUsage:
+    return TurnUsage(
+        requests=usage.requests,
+        input_tokens=usage.input_tokens,
+        cached_tokens=usage.cache_read_tokens,
+        output_tokens=usage.output_tokens,
+    )
