@@ -74,39 +74,37 @@ async def read_file(call: Call, args: ReadFile) -> ReadResult:
     """Read a text file or some lines of it."""
     path = call.workspace.resolve(args.path)
     shown = display(call.workspace, path)
-    if path.is_dir():
-        return ReadResult(ok=False, path=shown, error=f"{shown} is a folder: use list_files")
+    size = await asyncio.to_thread(_size, path)
+    line = max(1, args.line)
     try:
-        part = await _read_part(call.workspace, path, max(1, args.line), max(0, args.limit))
-        size = path.stat().st_size if path.is_file() else 0
+        if size < 0:
+            error = f"{shown} is a folder: use list_files"
+            return ReadResult(ok=False, path=shown, error=error)
+        part = await _read_part(call.workspace, path, size, line, max(0, args.limit))
     except FileNotFoundError:
         error = await asyncio.to_thread(missing, call.workspace, path)
-        return ReadResult(ok=False, path=shown, error=error)
     except UnicodeDecodeError:
-        size = path.stat().st_size if path.is_file() else 0
         error = f"{shown} is not a text file ({size:,} bytes)"
-        return ReadResult(ok=False, path=shown, size=size, error=error)
-    except OSError as error:
-        return ReadResult(
-            ok=False, path=shown, error=f"{shown} cannot be read: {error.strerror or error}"
-        )
-    if args.line > 1 and not part.last:
-        count = f"only {plural(part.lines, 'line')}" if part.lines else f"no line {args.line}"
+    except OSError as problem:
+        error = f"{shown} cannot be read: {problem.strerror or problem}"
+    else:
+        if part.first or line == 1:
+            return ReadResult(ok=True, path=shown, size=size, **part._asdict())
+        count = f"only {plural(part.lines, 'line')}" if part.lines else f"no line {line}"
         error = f"{shown} has {count}"
-        return ReadResult(ok=False, path=shown, lines=part.lines, size=size, error=error)
-    return ReadResult(
-        ok=True,
-        path=shown,
-        first=part.first,
-        last=part.last,
-        lines=part.lines,
-        size=size,
-        text=part.text,
-        cut=part.cut,
-    )
+    return ReadResult(ok=False, path=shown, size=max(0, size), error=error)
+
+
+def _size(path: Path) -> int:
+    """Tell a file's size in bytes: 0 when it is not on this disk, -1 for a folder."""
+    if path.is_dir():
+        return -1
+    return path.stat().st_size if path.is_file() else 0
 
 
 class _Part(NamedTuple):
+    """The fields of `ReadResult` that come from the text."""
+
     text: str
     first: int
     last: int
@@ -114,13 +112,12 @@ class _Part(NamedTuple):
     cut: bool
 
 
-async def _read_part(workspace: Workspace, path: Path, line: int, limit: int) -> _Part:
-    if await asyncio.to_thread(_is_large, path):
+async def _read_part(workspace: Workspace, path: Path, size: int, line: int, limit: int) -> _Part:
+    if size:
+        await asyncio.to_thread(_refuse_binary, path)
+    if size > WHOLE_SIZE:
         return await asyncio.to_thread(_read_large, path, line, limit)
-    text = await workspace.read_text(path)
-    if "\0" in text:
-        raise UnicodeDecodeError("utf-8", b"\0", 0, 1, "a null byte")
-    lines = split_lines(text)
+    lines = split_lines(await workspace.read_text(path))
     return _take(lines[line - 1 :], line, limit, len(lines))
 
 
@@ -139,13 +136,11 @@ def _take(lines: list[str], line: int, limit: int, total: int) -> _Part:
     return _Part("".join(kept), line if kept else 0, last, total, cut)
 
 
-def _is_large(path: Path) -> bool:
-    if not path.is_file():
-        return False
+def _refuse_binary(path: Path) -> None:
     with path.open("rb") as file:
-        if b"\0" in file.read(8192):
-            raise UnicodeDecodeError("utf-8", b"\0", 0, 1, "a null byte")
-    return path.stat().st_size > WHOLE_SIZE
+        start = file.read(8192)
+    if b"\0" in start:
+        raise UnicodeDecodeError("utf-8", start, start.index(0), start.index(0) + 1, "null byte")
 
 
 def _read_large(path: Path, line: int, limit: int) -> _Part:
@@ -204,22 +199,23 @@ class ListResult(Result, frozen=True, kw_only=True, omit_defaults=True):
 async def list_files(call: Call, args: ListFiles) -> ListResult:
     """List a folder, or the files below it that match a glob, without ignored ones."""
     path = call.workspace.resolve(args.path)
-    shown = display(call.workspace, path)
-    if not path.is_dir():
-        error = (
-            f"{shown} is a file: use read_file"
-            if path.exists()
-            else await asyncio.to_thread(missing, call.workspace, path)
-        )
-        return ListResult(ok=False, path=shown, error=error)
-    work = _list_matches if args.glob else _list_one
-    try:
-        return await asyncio.to_thread(work, call.workspace, path, args.glob)
-    except OSError as error:
-        why = f"{shown} cannot be listed: {error.strerror or error}"
-    except ValueError as error:
-        why = f"{args.glob} is not a usable glob: {error}"
-    return ListResult(ok=False, path=shown, error=why)
+    return await asyncio.to_thread(_list, call.workspace, path, args.glob)
+
+
+def _list(workspace: Workspace, path: Path, glob: str) -> ListResult:
+    shown = display(workspace, path)
+    if path.is_file():
+        error = f"{shown} is a file: use read_file"
+    elif not path.is_dir():
+        error = missing(workspace, path)
+    else:
+        try:
+            return (_list_matches if glob else _list_one)(workspace, path, glob)
+        except OSError as problem:
+            error = f"{shown} cannot be listed: {problem.strerror or problem}"
+        except ValueError as problem:
+            error = f"{glob} is not a usable glob: {problem}"
+    return ListResult(ok=False, path=shown, glob=glob, error=error)
 
 
 def _list_one(workspace: Workspace, path: Path, glob: str) -> ListResult:

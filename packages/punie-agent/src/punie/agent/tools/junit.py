@@ -7,7 +7,7 @@ could write the file itself: it is read with a size limit, and a document type i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -68,12 +68,13 @@ class Report(Struct, kw_only=True):
         return self.passed + self.failed + self.errors + self.skipped + self.xfailed
 
 
-def read_report(path: Path, workspace: Workspace) -> Report:
+def read_report(path: Path, workspace: Workspace, *, interrupted: bool = False) -> Report:
     """Read a report.
 
     Args:
         path: The XML file.
         workspace: Says which files are the project's.
+        interrupted: The run was stopped: a last test without an outcome did not pass.
 
     Raises:
         FileNotFoundError: pytest wrote none.
@@ -93,10 +94,13 @@ def read_report(path: Path, workspace: Workspace) -> Report:
         raise UnreadableReportError(str(error)) from error
     if root.tag != "testsuites" or not suites:
         raise UnreadableReportError("it has no test suite")
-    return _count(root.iter("testcase"), seconds, workspace)
+    cases = list(root.iter("testcase"))
+    if interrupted and cases and _outcome(cases[-1])[0] == "passed":
+        cases.pop()
+    return _count(cases, seconds, workspace)
 
 
-def _count(cases: Iterator[ElementTree.Element], seconds: float, workspace: Workspace) -> Report:
+def _count(cases: Iterable[ElementTree.Element], seconds: float, workspace: Workspace) -> Report:
     report = Report(seconds=seconds)
     failed: set[str] = set()
     for case in cases:

@@ -24,7 +24,7 @@ async def locate(call: Call, path: str) -> Target:
     """Resolve what the model named; the error says what is there instead when it is missing."""
     found = call.workspace.resolve(path)
     shown = display(call.workspace, found)
-    if found.exists():
+    if await asyncio.to_thread(found.exists):
         return Target(found, shown)
     return Target(found, shown, await asyncio.to_thread(missing, call.workspace, found))
 

@@ -6,6 +6,7 @@ the duration is taken from its closing line, because people compare it with that
 
 from __future__ import annotations
 
+import asyncio
 import re
 import tempfile
 from pathlib import Path
@@ -23,7 +24,7 @@ TIMEOUT = 600.0
 """Seconds."""
 MAX_FAILURES = 20
 
-_NO_TESTS = 5
+_INTERRUPTED = 2
 _CLOSING_LINE = re.compile(r" in (\d+\.\d+)s(?: \(.*\))?[ =]*$")
 _OPTIONS = ("-o", "junit_family=xunit1", "-o", "junit_logging=no", "--tb=short", "--color=no")
 """The older JUnit family is the one that says in which file a test is."""
@@ -79,7 +80,7 @@ async def run_tests(call: Call, args: RunTests, *, timeout: float = TIMEOUT) -> 
         return TestsResult(ok=False, path=target.shown, error=target.error)
     shown = target.shown + separator + test
     # A leading `./` keeps pytest from reading a name as an option or as an `@file` of options.
-    argument = shown if target.path.is_absolute() and shown.startswith("/") else f"./{shown}"
+    argument = shown if Path(shown).is_absolute() else f"./{shown}"
     with tempfile.TemporaryDirectory(prefix="punie-tests-") as folder:
         report = Path(folder, "report.xml")
         options = [*_OPTIONS, f"--junit-xml={report}"]
@@ -87,7 +88,8 @@ async def run_tests(call: Call, args: RunTests, *, timeout: float = TIMEOUT) -> 
             result = await _pytest(call.workspace, [*options, argument], timeout)
         except ProgramMissingError:
             return TestsResult(ok=False, path=shown, error=not_installed("pytest"))
-        return _read(call.workspace, target._replace(shown=shown), result, report, timeout)
+        target = target._replace(shown=shown)
+        return await asyncio.to_thread(_read, call.workspace, target, result, report, timeout)
 
 
 async def _pytest(workspace: Workspace, options: list[str], timeout: float) -> ProcessResult:
@@ -96,7 +98,7 @@ async def _pytest(workspace: Workspace, options: list[str], timeout: float) -> P
     Raises:
         ProgramMissingError: Neither is there, or the project's own environment lacks pytest.
     """
-    own = (workspace.root / ".venv").is_dir()
+    own = await asyncio.to_thread((workspace.root / ".venv").is_dir)
     try:
         result = await workspace.run(["python", "-m", "pytest", *options], timeout=timeout)
     except ProgramMissingError:
@@ -115,7 +117,8 @@ def _read(
     if result.timed_out:
         error = stopped("pytest", result, timeout)
     try:
-        counted = Report() if error else read_report(report, workspace)
+        interrupted = result.exit_code == _INTERRUPTED
+        counted = Report() if error else read_report(report, workspace, interrupted=interrupted)
     except FileNotFoundError:
         error, counted = _without_report(result), Report()
     except UnreadableReportError as problem:
@@ -170,6 +173,9 @@ def _without_report(result: ProcessResult) -> str:
 def _usage_error(result: ProcessResult) -> str:
     """Give the exception of a broken `conftest.py`, else pytest's own first words."""
     lines = [line.strip() for line in result.stderr.splitlines() if line.strip()]
+    for line in lines:
+        if " error: " in line:  # argparse, after its usage
+            return line.partition(" error: ")[2][:400]
     raised = [line.removeprefix("E").strip() for line in lines if line.startswith("E  ")]
     words = [lines[0], raised[-1]] if lines and raised else lines[:1]
     return " ".join(words).removeprefix("ERROR: ")[:400] or _last_line(result)

@@ -80,7 +80,7 @@ class LintResult(Result, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class TypecheckResult(Result, frozen=True, kw_only=True, omit_defaults=True):
-    """What the type checker found. Warnings alone leave it `ok`, as they do for the program."""
+    """What the type checker found. Warnings alone leave it `ok`."""
 
     path: str
     program: str = ""
@@ -326,7 +326,9 @@ def _typecheck_result(
     target: Target, program: str, result: ProcessResult, findings: list[Finding]
 ) -> TypecheckResult:
     errors = sum(finding.severity == "error" for finding in findings)
-    if bool(errors) != (result.exit_code == 1):
+    # ty also ends with 1 for warnings alone, pyright does not.
+    explained = not errors if result.exit_code == 0 else bool(findings)
+    if not explained:
         error = unexplained(program, result)
         return TypecheckResult(ok=False, path=target.shown, program=program, error=error)
     return TypecheckResult(

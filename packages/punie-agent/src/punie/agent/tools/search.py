@@ -15,7 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from punie.agent.tools.base import Call
-from punie.agent.tools.paths import display, missing, plural
+from punie.agent.tools.paths import display, plural
+from punie.agent.tools.programs import locate
 from punie.agent.tools.results import Result
 from punie.agent.tools.walk import ALWAYS_SKIPPED, walk_files
 from punie.agent.workspaces.base import ProcessResult, ProgramMissingError, Workspace
@@ -75,20 +76,18 @@ class SearchResult(Result, frozen=True, kw_only=True, omit_defaults=True):
 
 async def search(call: Call, args: Search) -> SearchResult:
     """Find the lines that hold a text."""
-    path = call.workspace.resolve(args.path)
-    error = ""
+    target = await locate(call, args.path)
+    error = target.error
     if not args.query.strip():
         error = "the query is empty"
     elif "\n" in args.query or "\r" in args.query or "\0" in args.query:
         error = "the query must be one line"
-    elif not path.exists():
-        error = await asyncio.to_thread(missing, call.workspace, path)
     if error:
         return SearchResult(ok=False, query=args.query, error=error)
     try:
-        result = await call.workspace.run(_ripgrep(args.query, path), timeout=TIMEOUT)
+        result = await call.workspace.run(_ripgrep(args.query, target.path), timeout=TIMEOUT)
     except ProgramMissingError:
-        return await asyncio.to_thread(_walk, call.workspace, args.query, path)
+        return await asyncio.to_thread(_walk, call.workspace, args.query, target.path)
     return _parse(call.workspace, args.query, result)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import time
+from pathlib import Path
 
 from msgspec import Struct
 
 from punie.agent.tools.base import Call
 from punie.agent.tools.paths import display, missing
 from punie.agent.tools.results import Result
+from punie.agent.workspaces.base import Workspace
 
 TIMEOUT = 120.0
 """Seconds."""
@@ -59,9 +62,7 @@ async def run_command(call: Call, args: RunCommand, *, timeout: float = TIMEOUT)
     if not args.command.strip():
         return CommandOutcome(ok=False, error="the command is empty")
     cwd = call.workspace.resolve(args.cwd)
-    if not cwd.is_dir():
-        is_file = f"{display(call.workspace, cwd)} is not a folder"
-        error = is_file if cwd.exists() else missing(call.workspace, cwd)
+    if error := await asyncio.to_thread(_no_folder, call.workspace, cwd):
         return CommandOutcome(ok=False, error=error)
     start = time.monotonic()
     result = await call.workspace.run_command(
@@ -78,6 +79,14 @@ async def run_command(call: Call, args: RunCommand, *, timeout: float = TIMEOUT)
         seconds=round(time.monotonic() - start, 2),
         truncated=result.truncated,
     )
+
+
+def _no_folder(workspace: Workspace, path: Path) -> str:
+    if path.is_dir():
+        return ""
+    if path.exists():
+        return f"{display(workspace, path)} is not a folder"
+    return missing(workspace, path)
 
 
 def seconds(value: float) -> str:

@@ -66,8 +66,9 @@ class StatusResult(Result, frozen=True, kw_only=True, omit_defaults=True):
         """Such as `branch main, 2 modified, 1 untracked, 0 staged`."""
         if self.error:
             return self.error
-        counts = {"conflicts": self.conflicts, "ahead": self.ahead, "behind": self.behind}
-        more = "".join(f", {count} {word}" for word, count in counts.items() if count)
+        more = f", {plural(self.conflicts, 'conflict')}" if self.conflicts else ""
+        more += f", {self.ahead} ahead" if self.ahead else ""
+        more += f", {self.behind} behind" if self.behind else ""
         return (
             f"branch {self.branch}, {self.modified} modified, {self.untracked} untracked, "
             f"{self.staged} staged{more}"
@@ -211,15 +212,25 @@ def _read_status(text: str, prefix: str) -> StatusResult:
             entries.append(StatusEntry(path=rest.removeprefix(prefix), unstaged="?"))
         elif kind in {"1", "2", "u"}:
             # Fields before the path: see the source; a rename is followed by its old path.
-            fields = rest.split(" ", {"1": 7, "2": 8, "u": 9}[kind])
+            count = {"1": 7, "2": 8, "u": 9}[kind]
+            fields = rest.split(" ", count)
+            if len(fields) <= count:
+                raise _not_understood(record)
             entries.append(_entry(fields[0], fields[-1].removeprefix(prefix)))
             if kind == "2":
                 next(records, None)
         elif record:
-            raise _GitError(f"the output of git status cannot be read: {record[:100]!r}")
+            raise _not_understood(record)
     if "branch.head" not in headers:
-        raise _GitError("the output of git status cannot be read: it names no branch")
-    return _status_result(headers, entries)
+        raise _not_understood("it names no branch")
+    try:
+        return _status_result(headers, entries)
+    except ValueError as error:
+        raise _not_understood(str(error)) from error
+
+
+def _not_understood(what: str) -> _GitError:
+    return _GitError(f"the output of git status cannot be read: {what[:100]}")
 
 
 def _entry(letters: str, path: str) -> StatusEntry:

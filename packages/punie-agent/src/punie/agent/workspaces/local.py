@@ -113,7 +113,7 @@ class LocalWorkspace:
         What cannot be started for another reason than a missing program ends with exit code
         126 and says why in `stderr`.
         """
-        program = self.find_program(argv[0])
+        program = await asyncio.to_thread(self.find_program, argv[0])
         if program is None:
             raise ProgramMissingError(argv[0])
         try:
