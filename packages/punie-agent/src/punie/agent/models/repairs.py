@@ -29,7 +29,10 @@ _XML_PARAMETER = re.compile(
     r"<parameter=([^>\s]+)>(.*?)(?:</parameter>|(?=<parameter=)|\Z)", re.DOTALL
 )
 _NAME = re.compile(r'"name"\s*:\s*"([^"]+)"|<function=([^>\s]+)')
-_FENCE = re.compile(r"```(?:json|tool_call)?\s*\n(.*?)\n?```", re.DOTALL)
+_FENCE = re.compile(r"```(?:json|tool_call)?\s*(\{.*\})\s*```", re.DOTALL)
+_BEGINS_BARE = re.compile(
+    r"\s*(`{0,3}|```[a-z_]*|```(json|tool_call)?\s*|(```(json|tool_call)?\s*)?\{.*)", re.DOTALL
+)
 
 
 class Piece(NamedTuple):
@@ -120,18 +123,22 @@ def read_call(text: str, tools: Sequence[ToolSpec], *, cut: bool = False) -> Cal
     return mend(CallText(call["name"], arguments), tools)
 
 
-def fenced_call(text: str, tools: Sequence[ToolSpec]) -> CallText | None:
-    """Read a reply that is nothing but one fenced JSON block with a call of a known tool."""
+def may_be_bare_call(text: str) -> bool:
+    """Tell whether a reply that begins so may turn out to be one JSON call and nothing else."""
+    return _BEGINS_BARE.fullmatch(text) is not None
+
+
+def bare_call(text: str, tools: Sequence[ToolSpec]) -> CallText | None:
+    """Read a reply that is nothing but the JSON of a call of a known tool, fenced or not."""
     found = _FENCE.fullmatch(text.strip())
-    if found is None:
-        return None
+    inner = found[1] if found else text
     try:
-        call: Any = json.loads(found[1])
+        call: object = json.loads(inner)
     except ValueError:
         return None
     if not isinstance(call, dict) or not {"name", "arguments"} <= cast("set[str]", call.keys()):
         return None
-    named = read_call(found[1], tools)
+    named = read_call(inner, tools)
     return named if named and _schema(named.name, tools) is not None else None
 
 

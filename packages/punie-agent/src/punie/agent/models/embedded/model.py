@@ -132,7 +132,7 @@ class EmbeddedModel(Model):
                 _model_name=self.model_name,
                 _events=events,
                 _tools=tools,
-                _splitter=_splitter(loaded.tokenizer),
+                _splitter=_splitter(loaded.tokenizer, tokens),
                 _on_progress=self._on_progress,
                 _parser=_foreign_parser(loaded.tokenizer),
             )
@@ -295,16 +295,19 @@ def _copied(params: ModelRequestParameters) -> dict[str, Copied]:
     return copied
 
 
-def _splitter(tokenizer: Any) -> repairs.TagSplitter:
+def _splitter(tokenizer: Any, prompt: list[int]) -> repairs.TagSplitter:
     """Take the tags that this model writes around reasoning and calls."""
+    kind: repairs.Kind = "text"
     tags: dict[str, repairs.Kind] = dict(repairs.TAGS)
     if tokenizer.has_thinking:
         tags |= {tokenizer.think_start: "thinking", tokenizer.think_end: "text"}
+        if tokenizer.rfind_think_start(prompt) > tokenizer.rfind_think_end(prompt):
+            kind = "thinking"  # the template opened it
     if tokenizer.has_tool_calling and tokenizer.tool_call_start:
         tags[tokenizer.tool_call_start] = "call"
         if tokenizer.tool_call_end:
             tags[tokenizer.tool_call_end] = "text"
-    return repairs.TagSplitter(tags)
+    return repairs.TagSplitter(tags, kind=kind)
 
 
 def _writes_json_calls(tokenizer: Any) -> bool:

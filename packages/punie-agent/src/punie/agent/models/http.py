@@ -1,0 +1,180 @@
+"""A model behind an OpenAI-compatible server, streamed over httpx2, with the quirks mended.
+
+Covers mlx_lm.server, LM Studio, Ollama, vLLM and llama.cpp. Cloud services with their own SDK go
+through Pydantic AI's models instead.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import httpx2
+from pydantic_ai import ModelProfile
+from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError
+from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
+from pydantic_ai.settings import ModelSettings
+
+from punie.agent.errors import ModelUnavailableError
+from punie.agent.models import history, servers
+from punie.agent.models.cache import OnProgress, ignore_progress
+from punie.agent.models.spec import ModelSpec
+from punie.agent.models.sse import ChatStream, error_text
+
+PROVIDER = "local"
+CONNECT_TIMEOUT = 5.0
+"""Seconds until a server that does not take the connection counts as down."""
+READ_TIMEOUT = 600.0
+"""Seconds between two pieces of an answer; a long prompt on a small machine takes minutes."""
+
+
+class ChatModel(Model):
+    """Pydantic AI's view of one model of one server."""
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        *,
+        spec: ModelSpec | None = None,
+        on_progress: OnProgress = ignore_progress,
+        read_timeout: float = READ_TIMEOUT,
+    ) -> None:
+        """Name the model; nothing is sent yet.
+
+        Args:
+            name: The id that requests carry.
+            url: The base URL, ending in `/v1`.
+            spec: Context window and limits.
+            on_progress: Told `prefill`, in tokens, when the server says how far it is.
+            read_timeout: Seconds between two pieces of an answer.
+        """
+        self.spec = spec or ModelSpec(spec=f"local:{url}/{name}", name=name)
+        profile = ModelProfile(
+            supports_inline_system_prompts=False,
+            default_framing_announcement="never",
+            supports_json_schema_output=False,
+            context_window=self.spec.context_window,
+        )
+        super().__init__(profile=profile)
+        self._name = name
+        self.url = url.rstrip("/")
+        self._on_progress = on_progress
+        self._timeout = httpx2.Timeout(read_timeout, connect=CONNECT_TIMEOUT)
+
+    @property
+    def model_name(self) -> str:
+        """The id that requests carry."""
+        return self._name
+
+    @property
+    def system(self) -> str:
+        """The provider's name in traces."""
+        return PROVIDER
+
+    @property
+    def provider(self) -> None:
+        """There is no SDK behind this."""
+        return
+
+    @property
+    def base_url(self) -> str:
+        """The server."""
+        return self.url
+
+    async def request(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        """Answer in one piece."""
+        async with self.request_stream(
+            messages, model_settings, model_request_parameters
+        ) as response:
+            async for _ in response:
+                pass
+            return response.get()
+
+    @asynccontextmanager
+    async def request_stream(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+        run_context: Any = None,
+    ) -> AsyncGenerator[StreamedResponse]:
+        """Answer as a stream; leaving it closes the connection, which stops the server.
+
+        Raises:
+            ModelUnavailableError: Nobody answers at the URL.
+            ModelHTTPError: The server refused the request.
+        """
+        settings, params = self.prepare_request(model_settings, model_request_parameters)
+        body = self._body(messages, cast("Mapping[str, Any]", settings or {}), params)
+        endpoint = f"{self.url}/chat/completions"
+        async with httpx2.AsyncClient(timeout=self._timeout, trust_env=False) as client:
+            try:
+                request = client.build_request("POST", endpoint, json=body)
+                response = await client.send(request, stream=True)
+            except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+                raise self._down(error) from error
+            except httpx2.TransportError as error:
+                why = str(error) or type(error).__name__
+                raise ModelAPIError(self._name, f"{self.url} broke off: {why}") from error
+            try:
+                if response.status_code != 200:
+                    text = (await response.aread()).decode(errors="replace")
+                    raise ModelHTTPError(response.status_code, self._name, _reason(text, endpoint))
+                yield ChatStream(
+                    model_request_parameters=params,
+                    _model_name=self._name,
+                    _url=self.url,
+                    _response=response,
+                    _tools=history.tool_specs(params),
+                    _on_progress=self._on_progress,
+                )
+            finally:
+                await response.aclose()
+
+    def _body(
+        self,
+        messages: Sequence[ModelMessage],
+        settings: Mapping[str, Any],
+        params: ModelRequestParameters,
+    ) -> dict[str, Any]:
+        chat = history.chat_messages(messages, self._get_instruction_parts(messages, params))
+        body: dict[str, Any] = {
+            "model": self._name,
+            "messages": history.with_text_arguments(chat),
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            # mlx_lm.server cuts after 512 tokens unless it is told otherwise.
+            "max_tokens": settings.get("max_tokens") or self.spec.max_tokens,
+        }
+        for key in ("temperature", "top_p", "seed"):
+            if (value := settings.get(key)) is not None:
+                body[key] = value
+        if tools := history.tool_specs(params):
+            body["tools"] = tools
+            if settings.get("tool_choice") in ("none", []):
+                body["tool_choice"] = "none"
+        return body
+
+    def _down(self, error: Exception) -> ModelUnavailableError:
+        return ModelUnavailableError(
+            f"no model server answers at {self.url} ({str(error) or type(error).__name__}); "
+            f"{servers.how_to_start(self.url)}"
+        )
+
+
+def _reason(text: str, endpoint: str) -> str:
+    """Find the server's own words in the body of a refusal."""
+    try:
+        body: object = json.loads(text)
+    except ValueError:
+        body = text
+    return f"{endpoint}: {error_text(body)}"

@@ -1,0 +1,264 @@
+"""Read the stream of an OpenAI-compatible server: text, reasoning, calls, usage, progress.
+
+Calls are collected until the answer ends, mended where nothing is guessed and given unique ids;
+one that was cut short goes out as it came, so that its arguments fail and the model is asked again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import httpx2
+from pydantic_ai.exceptions import ModelAPIError
+from pydantic_ai.messages import FinishReason, ModelResponseStreamEvent
+from pydantic_ai.models import StreamedResponse
+from pydantic_ai.usage import RequestUsage
+
+from punie.agent.events import Progress
+from punie.agent.models import repairs
+from punie.agent.models.cache import OnProgress, ignore_progress
+from punie.agent.prompts.chat_template import ToolSpec
+
+PROVIDER = "local"
+
+_KEEPALIVE = re.compile(r"keepalive\s+(\d+)/(\d+)")
+"""mlx_lm.server says so how much of the prompt is read."""
+_FINISH: Mapping[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_call",
+    "function_call": "tool_call",
+    "content_filter": "content_filter",
+}
+
+
+@dataclass
+class _OpenCall:
+    """A call whose pieces are still coming in."""
+
+    id: str | None
+    name: str
+    arguments: str = ""
+
+
+@dataclass
+class ChatStream(StreamedResponse):
+    """One answer on its way from a server."""
+
+    _model_name: str = ""
+    _url: str = ""
+    _response: httpx2.Response = field(kw_only=True)
+    _tools: Sequence[ToolSpec] = ()
+    _on_progress: OnProgress = ignore_progress
+    _timestamp: datetime = field(default_factory=lambda: datetime.now(tz=UTC))
+    _splitter: repairs.TagSplitter = field(default_factory=repairs.TagSplitter, init=False)
+    _written_call: str = field(default="", init=False)
+    _text: str = field(default="", init=False)
+    """All text so far."""
+    _held: str = field(default="", init=False)
+    """The end of `_text` that was not shown, because it may turn out to be a call."""
+    _part: int = field(default=0, init=False)
+    _open: dict[object, _OpenCall] = field(default_factory=dict[object, _OpenCall], init=False)
+    _done_calls: list[_OpenCall] = field(default_factory=list[_OpenCall], init=False)
+    _ids: set[str] = field(default_factory=set[str], init=False)
+
+    async def _get_event_iterator(self) -> AsyncIterator[ModelResponseStreamEvent]:
+        async for chunk in self._chunks():
+            self._note_usage(chunk)
+            for choice in chunk.get("choices") or ():
+                for event in self._choice(choice):
+                    yield event
+        for event in self._end():
+            yield event
+
+    async def _chunks(self) -> AsyncIterator[dict[str, Any]]:
+        """Give the JSON of each server-sent event."""
+        try:
+            async for line in self._response.aiter_lines():
+                if line.startswith(":"):
+                    self._note_progress(line)
+                elif line.startswith("data:"):
+                    data = line[len("data:") :].strip()
+                    if data == "[DONE]":
+                        return
+                    yield self._decoded(data)
+        except httpx2.ReadTimeout as error:
+            raise ModelAPIError(self._model_name, f"{self._url} stopped answering") from error
+        except httpx2.TransportError as error:
+            if self.cancelled:
+                raise
+            raise ModelAPIError(self._model_name, f"{self._url} broke off: {error}") from error
+
+    def _decoded(self, data: str) -> dict[str, Any]:
+        try:
+            chunk: object = json.loads(data)
+        except ValueError as error:
+            message = f"{self._url} sent something that is not JSON: {data[:80]}"
+            raise ModelAPIError(self._model_name, message) from error
+        if not isinstance(chunk, dict):
+            raise ModelAPIError(self._model_name, f"{self._url} sent {data[:80]}")
+        decoded = cast("dict[str, Any]", chunk)
+        if error := decoded.get("error"):
+            raise ModelAPIError(self._model_name, f"{self._url}: {error_text(error)}")
+        return decoded
+
+    def _choice(self, choice: dict[str, Any]) -> Iterator[ModelResponseStreamEvent]:
+        delta: dict[str, Any] = choice.get("delta") or {}
+        if thought := delta.get("reasoning") or delta.get("reasoning_content"):
+            yield from self._show("thinking", thought)
+        if text := delta.get("content"):
+            yield from self._pieces(self._splitter.feed(text))
+        for call in delta.get("tool_calls") or ():
+            self._collect(call)
+        if reason := choice.get("finish_reason"):
+            self.finish_reason = _FINISH.get(reason, "stop")
+
+    def _pieces(self, pieces: Sequence[repairs.Piece]) -> Iterator[ModelResponseStreamEvent]:
+        for kind, text in pieces:
+            if kind == "call":
+                self._written_call += text
+                continue
+            yield from self._flush_written()
+            yield from self._show(kind, text)
+
+    def _show(self, kind: repairs.Kind, text: str) -> Iterator[ModelResponseStreamEvent]:
+        if not text:
+            return
+        key = (kind, self._part)
+        if kind == "thinking":
+            yield from self._parts_manager.handle_thinking_delta(vendor_part_id=key, content=text)
+            return
+        self._text += text
+        self._held += text
+        if repairs.may_be_bare_call(self._text):
+            return
+        held, self._held = self._held, ""
+        yield from self._parts_manager.handle_text_delta(
+            vendor_part_id=key, content=held, ignore_leading_whitespace=True
+        )
+
+    def _collect(self, piece: dict[str, Any]) -> None:
+        """Take a piece of a call; another id or name at the same index begins another call."""
+        function: dict[str, Any] = piece.get("function") or {}
+        name: str = function.get("name") or ""
+        arguments: object = function.get("arguments")
+        key: object = piece.get("index")
+        if key is None:
+            key = piece.get("id") or len(self._open)
+        current = self._open.get(key)
+        if current is None or _begins_another(current, piece.get("id"), name):
+            current = self._open[key] = _OpenCall(piece.get("id") or None, name)
+            self._done_calls.append(current)
+        if isinstance(arguments, dict):
+            arguments = json.dumps(arguments)
+        current.arguments += str(arguments or "")
+
+    def _end(self) -> Iterator[ModelResponseStreamEvent]:
+        yield from self._pieces(self._splitter.finish())
+        cut = self.finish_reason == "length"
+        yield from self._flush_written(cut=cut or not self.finish_reason)
+        yield from self._flush_held(cut=cut)
+        for number, call in enumerate(self._done_calls):
+            last = number == len(self._done_calls) - 1
+            read = repairs.CallText(call.name, call.arguments)
+            if not (cut and last):
+                read = repairs.mend(read, self._tools)
+            yield from self._emit(read, call.id)
+        if self._ids and self.finish_reason != "length":
+            self.finish_reason = "tool_call"
+
+    def _flush_written(self, *, cut: bool = False) -> Iterator[ModelResponseStreamEvent]:
+        """Hand on a call that was written into the text."""
+        text, self._written_call = self._written_call, ""
+        if not text.strip():
+            return
+        self._part += 1
+        call = repairs.read_call(text, self._tools, cut=cut)
+        if call is None:
+            yield from self._show("text", text)
+        else:
+            yield from self._emit(call, None)
+
+    def _flush_held(self, *, cut: bool) -> Iterator[ModelResponseStreamEvent]:
+        """Decide about text that looked like nothing but a call."""
+        text, self._held = self._held, ""
+        call = None if cut or self._done_calls else repairs.bare_call(text, self._tools)
+        if call is not None:
+            yield from self._emit(call, None)
+        elif text.strip():
+            yield from self._parts_manager.handle_text_delta(
+                vendor_part_id=("text", self._part), content=text
+            )
+
+    def _emit(
+        self, call: repairs.CallText, call_id: str | None
+    ) -> Iterator[ModelResponseStreamEvent]:
+        if not call_id or call_id in self._ids:
+            call_id = f"call_{uuid.uuid4().hex[:12]}"
+        self._ids.add(call_id)
+        yield from self._parts_manager.handle_tool_call_delta_events(
+            vendor_part_id=call_id,
+            tool_name=call.name,
+            args=call.arguments,
+            tool_call_id=call_id,
+        )
+
+    def _note_usage(self, chunk: dict[str, Any]) -> None:
+        if usage := chunk.get("usage"):
+            details: dict[str, Any] = usage.get("prompt_tokens_details") or {}
+            self._usage = RequestUsage(
+                input_tokens=usage.get("prompt_tokens") or 0,
+                cache_read_tokens=details.get("cached_tokens") or 0,
+                output_tokens=usage.get("completion_tokens") or 0,
+            )
+
+    def _note_progress(self, line: str) -> None:
+        if found := _KEEPALIVE.search(line):
+            done, total = int(found[1]), int(found[2])
+            self._on_progress(Progress(what="prefill", done=done, total=total, unit="tokens"))
+
+    async def close_stream(self) -> None:
+        """Close the connection, which stops the server."""
+        await self._response.aclose()
+
+    @property
+    def model_name(self) -> str:
+        """The id that the request carried."""
+        return self._model_name
+
+    @property
+    def provider_name(self) -> str:
+        """The provider's name."""
+        return PROVIDER
+
+    @property
+    def provider_url(self) -> str:
+        """The server."""
+        return self._url
+
+    @property
+    def timestamp(self) -> datetime:
+        """When the answer began."""
+        return self._timestamp
+
+
+def error_text(error: object) -> str:
+    """Find the message in what servers send as an error."""
+    if isinstance(error, dict):
+        table = cast("dict[str, object]", error)
+        inner = table.get("message") or table.get("error") or table.get("detail")
+        return error_text(inner) if inner else json.dumps(table)[:300]
+    return str(error).strip()[:300]
+
+
+def _begins_another(current: _OpenCall, call_id: str | None, name: str) -> bool:
+    return bool(
+        (call_id and current.id and call_id != current.id)
+        or (name and current.name and name != current.name)
+    )
