@@ -28,6 +28,9 @@ autodoc_default_options = {"members": True, "show-inheritance": True}
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
+# A plain word such as `type` may be the name of several fields.
+suppress_warnings = ["ref.python"]
+
 html_theme = "furo"
 html_title = f"Punie {release}"
 html_copy_source = True
