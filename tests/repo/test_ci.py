@@ -1,0 +1,60 @@
+"""The script that guards everything: a failing step fails it, and it says which."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def fake_uv(tmp_path: Path) -> Path:
+    """A folder with a `uv` that notes what it is asked to do and fails at `ruff check`."""
+    uv = tmp_path / "uv"
+    uv.write_text(
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\ncase "$*" in *"ruff check") exit 7;; esac\n'
+    )
+    uv.chmod(0o755)
+    return tmp_path
+
+
+def run(root: Path, path: Path, *steps: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", ".ci/run", *steps],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": f"{path}:{os.environ['PATH']}", "HOME": str(path)},
+    )
+
+
+def test_a_failing_step_fails_the_run_and_ends_it(root: Path, fake_uv: Path) -> None:
+    ci = run(root, fake_uv, "format", "lint", "arrows")
+    assert ci.returncode == 7
+    assert "FAILED (exit 7) in step: lint" in ci.stdout
+    assert (fake_uv / "asked").read_text().splitlines() == [
+        "run --no-sync ruff format --check",
+        "run --no-sync ruff check",
+    ]
+
+
+def test_steps_that_pass_are_timed(root: Path, fake_uv: Path) -> None:
+    ci = run(root, fake_uv, "format")
+    assert ci.returncode == 0
+    assert "--- format: 0 s" in ci.stdout
+    assert "all steps passed" in ci.stdout
+
+
+def test_the_test_step_is_the_command_of_the_readme(root: Path, fake_uv: Path) -> None:
+    run(root, fake_uv, "test")
+    assert (fake_uv / "asked").read_text() == "run pytest\n"
+
+
+def test_an_unknown_step_is_refused_before_any_runs(root: Path, fake_uv: Path) -> None:
+    ci = run(root, fake_uv, "format", "polish")
+    assert ci.returncode == 2
+    assert "no step polish" in ci.stdout
+    assert not (fake_uv / "asked").exists()
