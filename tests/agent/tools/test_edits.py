@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import resource
+import signal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,6 +83,13 @@ async def test_two_places_that_differ_in_indentation_are_left_alone(use, write) 
         ),
         pytest.param("a\nb\n", "    a\n    b", "    c\n        d", "c\n    d\n", id="too deep"),
         pytest.param("  a\n\n  b\n", "a\n\nb\n", "a\n\nc\n", "  a\n\n  c\n", id="blank lines"),
+        pytest.param(
+            "\ta\n\t\tb\n",
+            "a\n    b",
+            "a\n    if c:\n        d",
+            "\ta\n\t\tif c:\n\t\t    d\n",
+            id="deeper",
+        ),
         pytest.param("  a\nb\n", "\ta\n", "", "b\n", id="removed with its line"),
         pytest.param(
             "x\n  a\r\ny\n", " a", " b", "x\n  b\r\ny\n", id="inside the line, mixed endings"
@@ -166,6 +176,31 @@ async def test_a_path_through_a_file_cannot_be_written(use) -> None:
         False,
         "pyproject.toml/x cannot be read: Not a directory",
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("edit_file", {"old": "a", "new": "b"}), ("write_file", {"content": "b"})],
+)
+async def test_a_full_disk_is_said_and_the_old_file_stays(
+    use, write, root, name, arguments
+) -> None:
+    """The kernel refuses files longer than 0 bytes meanwhile, as a full disk does."""
+    path = write("x.txt", "a")
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        result = await use(name, path="x.txt", **arguments)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert (result.ok, result.error) == (
+        False,
+        "x.txt was not changed, it cannot be written: File too large",
+    )
+    assert path.read_text() == "a"
+    assert sorted(found.name for found in root.iterdir()) == ["pyproject.toml", "x.txt"]
 
 
 async def test_half_a_surrogate_pair_is_refused(use, root) -> None:

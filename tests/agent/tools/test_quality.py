@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -150,20 +151,21 @@ async def test_a_syntax_error_is_a_type_error_with_its_line(use, write) -> None:
     assert (result.ok, result.findings[0].line) == (False, 2)
 
 
-async def test_pyright_is_used_where_ty_is_missing(root, write) -> None:
-    """Lets through what pyright needs and nothing else."""
-    import shutil
-    import sys
-
+@pytest.fixture
+def only_pyright(root: Path) -> Call:
+    """A workspace that finds pyright and nothing else."""
+    program = Path(sys.prefix, "bin", "pyright")
+    if not program.exists() or shutil.which("node") is None:
+        pytest.skip("pyright and node are not installed")
     folder = root.parent / "bin"
     folder.mkdir()
-    pyright = Path(sys.prefix, "bin", "pyright")
-    if not pyright.exists() or shutil.which("node") is None:
-        pytest.skip("pyright and node are not installed")
-    (folder / "pyright").symlink_to(pyright)
-    call = Call(LocalWorkspace(root, programs=[folder]))
+    (folder / "pyright").symlink_to(program)
+    return Call(LocalWorkspace(root, programs=[folder]))
+
+
+async def test_pyright_is_used_where_ty_is_missing(only_pyright: Call, write) -> None:
     write("a.py", "x: int = 'a'\n")
-    result = await typecheck(call, Typecheck(path="a.py"))
+    result = await typecheck(only_pyright, Typecheck(path="a.py"))
     assert (result.ok, result.program, result.headline()) == (False, "pyright", "1 error")
     assert (result.findings[0].path, result.findings[0].line, result.findings[0].code) == (
         "a.py",
@@ -171,9 +173,9 @@ async def test_pyright_is_used_where_ty_is_missing(root, write) -> None:
         "reportAssignmentType",
     )
     write("a.py", "x: int = 1\n")
-    assert (await typecheck(call, Typecheck(path="a.py"))).headline() == "no errors"
+    assert (await typecheck(only_pyright, Typecheck(path="a.py"))).headline() == "no errors"
     write("docs/x.md", "")
-    nothing = await typecheck(call, Typecheck(path="docs"))
+    nothing = await typecheck(only_pyright, Typecheck(path="docs"))
     assert (nothing.ok, bool(nothing.error)) == (False, True)
 
 
@@ -223,7 +225,7 @@ async def test_output_that_was_cut_is_an_error(fake, write, monkeypatch) -> None
 
 async def test_a_deleted_project_says_so(use, root) -> None:
     (root / "pyproject.toml").unlink()
-    os.rmdir(root)
+    root.rmdir()
     for name in ("lint", "typecheck", "run_tests"):
         result = await use(name)
         assert (result.ok, result.error) == (

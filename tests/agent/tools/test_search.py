@@ -106,6 +106,11 @@ async def test_an_unusable_query_is_an_error(call, query, error) -> None:
     assert (result.ok, result.headline()) == (False, error)
 
 
+async def test_half_a_surrogate_pair_in_the_query_stays_out_of_the_result(call) -> None:
+    result = await find(call, "\ud83d")
+    assert (result.ok, result.query) == (True, "?")
+
+
 async def test_a_missing_path_is_an_error(call, write) -> None:
     write("source/x", "")
     result = await find(call, "word", "sourc")

@@ -59,10 +59,10 @@ _PICK = re.compile(r"\s*(?P<name>\w+)\s*(?:\((?P<arguments>[\w\s,]*)\))?\s*")
 
 
 def _read_title(args: ReadFile) -> str:
-    if not args.line and not args.limit:
-        return f"Read {args.path}"
     first = max(1, args.line)
-    return f"Read {args.path} (lines {first}-{first + args.limit - 1 if args.limit else ''})"
+    if args.limit > 0:
+        return f"Read {args.path} (lines {first}-{first + args.limit - 1})"
+    return f"Read {args.path} (from line {first})" if first > 1 else f"Read {args.path}"
 
 
 def _in(path: str) -> str:

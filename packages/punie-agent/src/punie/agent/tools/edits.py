@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from punie.agent.events import DiffContent
 from punie.agent.tools.base import Call
-from punie.agent.tools.paths import display, missing, plural
+from punie.agent.tools.paths import display, kind, missing, plural
 from punie.agent.tools.replace import Edited, NotEdited, count_lines, like, replace_once
 from punie.agent.tools.results import Result
 
@@ -154,7 +154,7 @@ async def _plan_write(call: Call, args: WriteFile) -> _Plan:
 
 async def _read_old(call: Call, path: Path) -> _Plan:
     shown = display(call.workspace, path)
-    if await asyncio.to_thread(path.is_dir):
+    if await asyncio.to_thread(kind, path) == "folder":
         return _Plan(path, error=f"{shown} is a folder, not a file")
     try:
         return _Plan(path, old_text=await call.workspace.read_text(path))

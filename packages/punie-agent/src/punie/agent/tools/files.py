@@ -14,7 +14,7 @@ from typing import NamedTuple, TextIO
 from msgspec import Struct
 
 from punie.agent.tools.base import Call
-from punie.agent.tools.paths import display, missing, plural
+from punie.agent.tools.paths import display, kind, missing, plural
 from punie.agent.tools.replace import split_lines
 from punie.agent.tools.results import Result
 from punie.agent.tools.walk import list_folder, walk_files
@@ -74,9 +74,9 @@ async def read_file(call: Call, args: ReadFile) -> ReadResult:
     """Read a text file or some lines of it."""
     path = call.workspace.resolve(args.path)
     shown = display(call.workspace, path)
-    size = await asyncio.to_thread(_size, path)
-    line = max(1, args.line)
+    size, line = 0, max(1, args.line)
     try:
+        size = await asyncio.to_thread(_size, path)
         if size < 0:
             error = f"{shown} is a folder: use list_files"
             return ReadResult(ok=False, path=shown, error=error)
@@ -97,9 +97,13 @@ async def read_file(call: Call, args: ReadFile) -> ReadResult:
 
 def _size(path: Path) -> int:
     """Tell a file's size in bytes: 0 when it is not on this disk, -1 for a folder."""
-    if path.is_dir():
-        return -1
-    return path.stat().st_size if path.is_file() else 0
+    match kind(path):
+        case "folder":
+            return -1
+        case "file":
+            return path.stat().st_size
+        case _:
+            return 0
 
 
 class _Part(NamedTuple):
@@ -204,10 +208,11 @@ async def list_files(call: Call, args: ListFiles) -> ListResult:
 
 def _list(workspace: Workspace, path: Path, glob: str) -> ListResult:
     shown = display(workspace, path)
-    if path.is_file():
-        error = f"{shown} is a file: use read_file"
-    elif not path.is_dir():
+    what = kind(path)
+    if what == "missing":
         error = missing(workspace, path)
+    elif what != "folder":
+        error = f"{shown} is a file: use read_file"
     else:
         try:
             return (_list_matches if glob else _list_one)(workspace, path, glob)

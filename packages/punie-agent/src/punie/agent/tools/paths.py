@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import stat
 from pathlib import Path
+from typing import Literal
 
 from punie.agent.workspaces.base import Workspace
+
+_LONGEST = 300
+"""Characters of a path that an error repeats."""
 
 
 def display(workspace: Workspace, path: Path) -> str:
@@ -15,10 +20,23 @@ def display(workspace: Workspace, path: Path) -> str:
     return path.as_posix()
 
 
+def kind(path: Path) -> Literal["file", "folder", "other", "missing"]:
+    """Tell what is at a path; what cannot be looked at, such as a name too long, is missing."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return "missing"
+    if stat.S_ISDIR(mode):
+        return "folder"
+    return "file" if stat.S_ISREG(mode) else "other"
+
+
 def missing(workspace: Workspace, path: Path) -> str:
     """Say that a path is not there, and which ones have a similar name."""
     shown = display(workspace, path)
-    if not workspace.root.is_dir():
+    if len(shown) > _LONGEST:
+        shown = f"{shown[:_LONGEST]}…"
+    if kind(workspace.root) != "folder":
         return f"the project folder {workspace.root} does not exist any more"
     near = ", ".join(display(workspace, found) for found in _near(workspace, path))
     return f"{shown} does not exist" + (f"; did you mean {near}?" if near else "")

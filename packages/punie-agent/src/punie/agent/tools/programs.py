@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from punie.agent.tools.base import Call
-from punie.agent.tools.paths import display, missing
+from punie.agent.tools.paths import display, kind, missing
 from punie.agent.tools.shell import signal_name
 from punie.agent.workspaces.base import ProcessResult
 
@@ -24,7 +24,7 @@ async def locate(call: Call, path: str) -> Target:
     """Resolve what the model named; the error says what is there instead when it is missing."""
     found = call.workspace.resolve(path)
     shown = display(call.workspace, found)
-    if await asyncio.to_thread(found.exists):
+    if await asyncio.to_thread(kind, found) != "missing":
         return Target(found, shown)
     return Target(found, shown, await asyncio.to_thread(missing, call.workspace, found))
 

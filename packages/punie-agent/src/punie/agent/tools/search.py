@@ -77,6 +77,7 @@ class SearchResult(Result, frozen=True, kw_only=True, omit_defaults=True):
 async def search(call: Call, args: Search) -> SearchResult:
     """Find the lines that hold a text."""
     target = await locate(call, args.path)
+    args = Search(query=args.query.encode("utf-8", "replace").decode("utf-8"), path=args.path)
     error = target.error
     if not args.query.strip():
         error = "the query is empty"

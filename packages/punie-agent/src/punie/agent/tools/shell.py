@@ -10,7 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from punie.agent.tools.base import Call
-from punie.agent.tools.paths import display, missing
+from punie.agent.tools.paths import display, kind, missing
 from punie.agent.tools.results import Result
 from punie.agent.workspaces.base import Workspace
 
@@ -82,11 +82,10 @@ async def run_command(call: Call, args: RunCommand, *, timeout: float = TIMEOUT)
 
 
 def _no_folder(workspace: Workspace, path: Path) -> str:
-    if path.is_dir():
-        return ""
-    if path.exists():
-        return f"{display(workspace, path)} is not a folder"
-    return missing(workspace, path)
+    what = kind(path)
+    if what == "missing":
+        return missing(workspace, path)
+    return "" if what == "folder" else f"{display(workspace, path)} is not a folder"
 
 
 def seconds(value: float) -> str:
