@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
@@ -37,10 +37,13 @@ OTHER_NAMES = {
     "SessionConfigBoolean": "SessionConfigOptionBoolean",
 }
 
+NEWER = (v1.Notice, v1.CompactionUpdate, v1.CompactionSummaryChunk)
+
 
 @settings(
     max_examples=6,
     deadline=None,
+    phases=[Phase.generate],  # to shrink objects this deep takes minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())
@@ -52,7 +55,9 @@ def test_the_official_sdk_reads_what_is_written_here_and_writes_it_back(
     model = getattr(official, OTHER_NAMES.get(wire_type.__name__, wire_type.__name__), None)
     if model is None or not hasattr(model, "model_validate_json"):
         pytest.skip("the official SDK has no such model")
-    sent = msgspec.json.encode(data.draw(wire_objects(wire_type)))
+    value = data.draw(wire_objects(wire_type))
+    assume(not isinstance(getattr(value, "update", None), NEWER))
+    sent = msgspec.json.encode(value)
     theirs = model.model_validate_json(sent)
     back = theirs.model_dump_json(by_alias=True, exclude_unset=True)
     read = msgspec.json.decode(back, type=wire_type)

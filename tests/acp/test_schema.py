@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import fields
@@ -126,6 +126,7 @@ def test_a_method_has_the_types_that_the_schema_gives_it(schema: dict[str, Any])
 @settings(
     max_examples=8,
     deadline=None,
+    phases=[Phase.generate],  # to shrink objects this deep takes minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())

@@ -568,3 +568,61 @@ async def test_an_answer_of_the_wrong_shape_is_an_error(answer: dict[str, Any]) 
         with pytest.raises(RequestError) as broken:
             await calling
         assert broken.value.code == -32603
+
+
+async def test_a_handler_of_updates_that_fails_ends_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Talking(BaseAgent):
+        async def prompt(self, params: v1.PromptRequest) -> v1.PromptResponse:
+            await self.say("bad")
+            await self.say("good")
+            return v1.PromptResponse(stop_reason="end_turn")
+
+    class Choosy(RecordingClient):
+        async def session_update(self, params: v1.SessionNotification) -> None:
+            if "bad" in str(params):
+                raise ValueError
+            await super().session_update(params)
+
+    client = Choosy()
+    async with linked(Talking, client) as agent:
+        await open_session(agent)
+        with caplog.at_level(logging.CRITICAL):
+            await agent.prompt(PROMPT)
+    assert client.text == "good"
+
+
+async def test_a_turn_that_the_end_of_the_connection_stops_is_cancelled_not_failed() -> None:
+    class Endless(BaseAgent):
+        async def prompt(self, params: v1.PromptRequest) -> v1.PromptResponse:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    async with asyncio.TaskGroup() as tasks:
+        wire = await wired(Endless, tasks)
+        wire.send("session/prompt", {"sessionId": "s", "prompt": []}, id=2)
+        assert wire.transport._peer is not None
+        wire.transport._peer.stop_reading()  # as SIGTERM does: the client still listens
+        assert (await wire.frames.get())["result"] == {"stopReason": "cancelled"}
+
+
+async def test_a_request_within_an_update_does_not_wait_for_itself() -> None:
+    agents: list[AgentProxy] = []
+
+    class Talking(BaseAgent):
+        async def prompt(self, params: v1.PromptRequest) -> v1.PromptResponse:
+            await self.say("one")
+            return v1.PromptResponse(stop_reason="end_turn")
+
+    class Asking(RecordingClient):
+        async def session_update(self, params: v1.SessionNotification) -> None:
+            await agents[0].initialize(INITIALIZE)
+            await super().session_update(params)
+
+    client = Asking()
+    async with linked(Talking, client) as agent:
+        agents.append(agent)
+        await open_session(agent)
+        await agent.prompt(PROMPT)
+        assert client.text == "one"

@@ -52,7 +52,7 @@ class AgentProxy:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.capabilities = v1.AgentCapabilities()
+        self.capabilities: v1.AgentCapabilities = v1.AgentCapabilities()
         self.info: v1.Implementation | None = None
 
     @property

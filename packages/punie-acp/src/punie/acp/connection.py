@@ -25,7 +25,7 @@ from punie.acp.jsonrpc import Envelope, Malformed, RequestId
 from punie.acp.methods import CANCEL_REQUEST, Method, decoder
 from punie.acp.transports.base import Transport
 
-log = logging.getLogger("punie.acp")
+log: logging.Logger = logging.getLogger("punie.acp")
 
 Job: TypeAlias = Callable[[], Coroutine[Any, Any, Any]]
 

@@ -36,8 +36,8 @@ class RecordingClient:
     """
 
     def __init__(self, *, allow: bool = True, files: dict[str, str] | None = None) -> None:
-        self.allow = allow
-        self.files = {} if files is None else files
+        self.allow: bool = allow
+        self.files: dict[str, str] = {} if files is None else files
         self.updates: list[v1.SessionNotification] = []
         self.permissions: list[v1.RequestPermissionRequest] = []
 

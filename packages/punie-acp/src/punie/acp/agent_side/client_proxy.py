@@ -61,7 +61,7 @@ class ClientProxy:
         self._open: set[str] = set()
         self._held: dict[str, list[bytes]] = {}
         self._opening: set[asyncio.Task[Any]] = set()
-        self.capabilities = v1.ClientCapabilities()
+        self.capabilities: v1.ClientCapabilities = v1.ClientCapabilities()
         self.info: v1.Implementation | None = None
 
     async def session_update(self, session_id: str, update: v1.SessionUpdate) -> None:

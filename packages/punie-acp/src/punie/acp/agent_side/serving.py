@@ -17,7 +17,7 @@ from punie.acp.agent_side.dispatch import Agent, AgentDispatcher
 from punie.acp.connection import Connection
 from punie.acp.transports.base import Transport
 
-log = logging.getLogger("punie.acp")
+log: logging.Logger = logging.getLogger("punie.acp")
 
 _SETTLE_TIMEOUT = 0.1
 """Seconds in which requests may still be answered after the client closed its side."""
