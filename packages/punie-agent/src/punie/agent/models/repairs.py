@@ -63,6 +63,7 @@ class TagSplitter:
         self.kind: Kind = kind
         self._tags = tags
         self._held = ""
+        self._after_tag = False
 
     def feed(self, text: str) -> list[Piece]:
         """Take more of the reply.
@@ -83,20 +84,28 @@ class TagSplitter:
             start = self._held.find("<")
             if start != 0:
                 plain = self._held if start < 0 else self._held[:start]
-                pieces.append(Piece(self.kind, plain))
                 self._held = self._held[len(plain) :]
+                pieces.append(Piece(self.kind, self._trimmed(plain)))
                 continue
             tag = next((tag for tag in self._tags if self._held.startswith(tag)), None)
             if tag is not None:
                 self.kind = self._tags[tag]
                 self._held = self._held[len(tag) :]
+                self._after_tag = True
                 pieces.append(Piece(self.kind, ""))
             elif not final and any(tag.startswith(self._held) for tag in self._tags):
                 break
             else:
-                pieces.append(Piece(self.kind, "<"))
+                pieces.append(Piece(self.kind, self._trimmed("<")))
                 self._held = self._held[1:]
         return pieces
+
+    def _trimmed(self, text: str) -> str:
+        """Drop the empty lines that models put behind a tag."""
+        if self._after_tag:
+            text = text.lstrip()
+            self._after_tag = not text
+        return text
 
 
 def read_call(text: str, tools: Sequence[ToolSpec], *, cut: bool = False) -> CallText | None:

@@ -71,6 +71,8 @@ class ChatStream(StreamedResponse):
     async def _get_event_iterator(self) -> AsyncIterator[ModelResponseStreamEvent]:
         async for chunk in self._chunks():
             self._note_usage(chunk)
+            if answered := chunk.get("model"):
+                self.provider_details = {"model": answered}
             for choice in chunk.get("choices") or ():
                 for event in self._choice(choice):
                     yield event

@@ -115,6 +115,10 @@ class Engine:
             self._started = True
             self._thread.start()
             atexit.register(self.close)
+        elif not self._started:
+            for waiting in (self._prepared, self._loaded):
+                if not waiting.done():
+                    waiting.set_exception(Cancelled())
 
     def close(self) -> None:
         """Stop the thread: cancels what runs and waits up to five seconds for it."""
@@ -224,8 +228,10 @@ class Engine:
         self._work()
         self._idle.set()
         # MLX aborts the process when a thread that used it ends while the interpreter exits, so
-        # this one never ends by itself.
-        threading.Event().wait()
+        # this one never ends by itself. It goes on to refuse what comes too late.
+        while True:
+            if (job := self._jobs.get()) is not None:
+                job.emit(Failed(Cancelled()))
 
     def _work(self) -> None:
         try:
@@ -239,7 +245,6 @@ class Engine:
         self._loaded.set_result(loaded)
         while (job := self._jobs.get()) is not None:
             self._run(decoder, job)
-        self._refuse_the_rest()
 
     def _load(self) -> Loaded:
         source = self._source
@@ -280,11 +285,6 @@ class Engine:
                     output_tokens=out.tokens,
                 )
             )
-
-    def _refuse_the_rest(self) -> None:
-        while not self._jobs.empty():
-            if (job := self._jobs.get()) is not None:
-                job.emit(Failed(Cancelled()))
 
 
 def _as_unavailable(error: BaseException) -> BaseException:
