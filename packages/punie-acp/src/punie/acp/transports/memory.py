@@ -85,6 +85,7 @@ class MemoryTransport:
         """Deliver what is there, then report the end."""
         if not self._ended:
             self._ended = True
+            self._drained.set()
             self._schedule()
 
     async def aclose(self) -> None:
