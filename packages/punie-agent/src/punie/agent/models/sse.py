@@ -90,6 +90,9 @@ class ChatStream(StreamedResponse):
                     if data == "[DONE]":
                         return
                     yield self._decoded(data)
+            if self.finish_reason is None and not self.cancelled:
+                # Neither a reason nor `[DONE]`: a closed connection is not the end of an answer.
+                raise ModelAPIError(self._model_name, f"{self._url} broke off in mid-answer")
         except httpx2.ReadTimeout as error:
             raise ModelAPIError(self._model_name, f"{self._url} stopped answering") from error
         except httpx2.TransportError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TypeVar
 
 from punie.agent.events import (
@@ -14,6 +15,7 @@ from punie.agent.events import (
 )
 from punie.agent.permissions.gate import PermissionAnswer, PermissionAsk
 
+T = TypeVar("T")
 E = TypeVar("E", bound=SessionEvent)
 
 
@@ -34,11 +36,14 @@ class Recorder:
         """Give the events of one kind, in order."""
         return [event for event in self.events if isinstance(event, kind)]
 
+    async def until(self, predicate: Callable[[], T]) -> T:
+        """Wait until something is true of what was heard, and return it."""
+        async with self._changed:
+            return await self._changed.wait_for(predicate)
+
     async def first(self, kind: type[E]) -> E:
         """Wait for the first event of a kind; returns at once when it has come."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self.of(kind))
-        return self.of(kind)[0]
+        return (await self.until(lambda: self.of(kind)))[0]
 
     async def status(self, status: str) -> ToolCallUpdate:
         """Wait until a tool call has a status."""
@@ -46,9 +51,7 @@ class Recorder:
         def found() -> list[ToolCallUpdate]:
             return [update for update in self.of(ToolCallUpdate) if update.status == status]
 
-        async with self._changed:
-            await self._changed.wait_for(found)
-        return found()[0]
+        return (await self.until(found))[0]
 
     @property
     def text(self) -> str:

@@ -13,7 +13,7 @@ from punie.agent.models.spec import ModelSpec
 from punie.agent.sessions.session import Brain, OnProgress
 
 if TYPE_CHECKING:
-    from pydantic_ai.messages import ModelMessage
+    from pydantic_ai.messages import ModelMessage, ModelResponse
     from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 
@@ -66,7 +66,7 @@ def scripted_model(script: Script, *, requests: Requests | None = None) -> Funct
             and a test fails.
         requests: Filled with what the model was sent.
     """
-    from pydantic_ai.models.function import DeltaThinkingPart, DeltaToolCall, FunctionModel
+    from pydantic_ai.models.function import FunctionModel
 
     left = [list(steps) for steps in script]
 
@@ -74,21 +74,50 @@ def scripted_model(script: Script, *, requests: Requests | None = None) -> Funct
         if requests is not None:
             requests.append((list(messages), info))
         for index, step in enumerate(left.pop(0)):
-            match step:
-                case str(text) | Say(text):
-                    yield text
-                case Think(text):
-                    yield {index: DeltaThinkingPart(content=text)}
-                case Call(name, arguments, call_id):
-                    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
-                    delta = DeltaToolCall(name, text, tool_call_id=call_id or f"call_{index}")
-                    yield {index: delta}
-                case Wait(event):
-                    await (event or asyncio.Event()).wait()
-                case Fail(error):
-                    raise error
+            piece = await _played(index, step)
+            if piece is not None:
+                yield piece
 
-    return FunctionModel(stream_function=stream)
+    async def whole(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        return await _collected(stream(messages, info))
+
+    return FunctionModel(whole, stream_function=stream)
+
+
+async def _played(index: int, step: Step) -> Any:
+    """Turn a step into what a streaming function yields."""
+    from pydantic_ai.models.function import DeltaThinkingPart, DeltaToolCall
+
+    match step:
+        case str(text) | Say(text):
+            return text
+        case Think(text):
+            return {index: DeltaThinkingPart(content=text)}
+        case Call(name, arguments, call_id):
+            text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+            return {index: DeltaToolCall(name, text, tool_call_id=call_id or f"call_{index}")}
+        case Wait(event):
+            await (event or asyncio.Event()).wait()
+            return None
+        case Fail(error):
+            raise error
+
+
+async def _collected(pieces: AsyncIterator[Any]) -> ModelResponse:
+    """Make a whole response of a stream of text and calls."""
+    from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
+    from pydantic_ai.models.function import DeltaToolCall
+
+    parts: list[Any] = []
+    async for piece in pieces:
+        deltas: list[Any] = [piece] if isinstance(piece, str) else list(piece.values())
+        for delta in deltas:
+            if isinstance(delta, str):
+                parts.append(TextPart(delta))
+            elif isinstance(delta, DeltaToolCall):
+                name = delta.name or ""
+                parts.append(ToolCallPart(name, delta.json_args, delta.tool_call_id or name))
+    return ModelResponse(parts=parts)
 
 
 def brain_opener(
