@@ -337,7 +337,7 @@ async def execute(call: Call, gate: Gate, name: str, arguments: dict[str, str]) 
 
 
 @given(mode=st.sampled_from(MODES), harmful=HARMFUL, answer=ANSWERS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_what_is_denied_rejected_cancelled_or_unanswered_has_no_effect(
     mode, harmful, answer
 ) -> None:

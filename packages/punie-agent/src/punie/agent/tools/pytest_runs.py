@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import tempfile
 from pathlib import Path
 
 from msgspec import Struct
@@ -74,6 +73,8 @@ class TestsResult(Result, frozen=True, kw_only=True, omit_defaults=True):
 
 async def run_tests(call: Call, args: RunTests, *, timeout: float = TIMEOUT) -> TestsResult:
     """Run pytest on a file, a folder or one test."""
+    import tempfile
+
     file, separator, test = args.path.partition("::")
     target = await locate(call, file or ".")
     if target.error:
