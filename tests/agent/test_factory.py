@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,13 @@ async def test_a_history_can_be_passed_on(tmp_path: Path) -> None:
 
 def test_it_runs_without_an_event_loop_too(tmp_path: Path) -> None:
     agent = create_pydantic_agent("test", cwd=tmp_path)
-    assert "test model" in agent.run_sync("hello").output
+    loop = asyncio.new_event_loop()  # `run_sync` would make one and leave it open
+    asyncio.set_event_loop(loop)
+    try:
+        assert "test model" in agent.run_sync("hello").output
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
 
 
 @pytest.mark.parametrize("options", [{"mode": "yolo"}, {"cwd": "/does/not/exist"}])

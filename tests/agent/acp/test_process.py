@@ -1,0 +1,217 @@
+"""`punie acp` as the process that an IDE starts: light, clean on stdout, and gone when told."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import acp  # the official SDK: what it does not accept is not the protocol
+import pytest
+
+from .conftest import PUNIE_ACP  # type: ignore[import-not-found]
+
+HEAVY = ("pydantic", "pydantic_ai", "aiohttp", "mlx", "structlog", "httpx2", "platformdirs", "rich")
+
+
+class Process:
+    """`punie acp --model test`, spoken to line by line."""
+
+    def __init__(self, environment: dict[str, str], *options: str) -> None:
+        self.child = subprocess.Popen(
+            [*PUNIE_ACP, "--model", "test", *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,
+        )
+        self.lines: list[dict[str, Any]] = []
+        self._id = 0
+
+    def send(self, method: str, params: Any) -> int:
+        assert self.child.stdin is not None
+        self._id += 1
+        message = {"jsonrpc": "2.0", "id": self._id, "method": method, "params": params}
+        self.child.stdin.write(json.dumps(message).encode() + b"\n")
+        self.child.stdin.flush()
+        return self._id
+
+    def answer(self, request: dict[str, Any], result: Any) -> None:
+        assert self.child.stdin is not None
+        message = {"jsonrpc": "2.0", "id": request["id"], "result": result}
+        self.child.stdin.write(json.dumps(message).encode() + b"\n")
+        self.child.stdin.flush()
+
+    def read(self) -> dict[str, Any]:
+        assert self.child.stdout is not None
+        line = self.child.stdout.readline()
+        assert line, self.child.stderr and self.child.stderr.read().decode()
+        self.lines.append(json.loads(line))
+        return self.lines[-1]
+
+    def until(self, **wanted: Any) -> dict[str, Any]:
+        while True:
+            line = self.read()
+            if wanted.items() <= line.items():
+                return line
+
+    def ask(self, method: str, params: Any) -> dict[str, Any]:
+        answer = self.until(id=self.send(method, params))
+        return answer["result"]
+
+    def open(self, project: Path) -> str:
+        self.ask("initialize", {"protocolVersion": 1, "clientCapabilities": {}})
+        return self.ask("session/new", {"cwd": str(project), "mcpServers": []})["sessionId"]
+
+    def prompt(self, session_id: str, text: str) -> int:
+        blocks = [{"type": "text", "text": text}]
+        return self.send("session/prompt", {"sessionId": session_id, "prompt": blocks})
+
+    def cpu(self) -> float:
+        """Seconds of CPU so far."""
+        fields = Path(f"/proc/{self.child.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.fixture
+def process(environment: dict[str, str]) -> Iterator[Process]:
+    started = Process(environment)
+    yield started
+    started.child.kill()
+    started.child.wait()
+    for pipe in (started.child.stdin, started.child.stdout, started.child.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+def gone(pid: int) -> None:
+    """Wait until a process group is no more; the test's time-out ends it otherwise."""
+    while True:
+        try:
+            os.killpg(pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.02)
+
+
+def test_nothing_heavy_is_loaded_up_to_the_answer_of_initialize(
+    environment: dict[str, str],
+) -> None:
+    # `-X importtime` lists on stderr what a real process imported.
+    done = subprocess.run(
+        [PUNIE_ACP[0], "-X", "importtime", *PUNIE_ACP[1:], "--model", "test"],
+        input=b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":1}}\n',
+        capture_output=True,
+        env=environment,
+        check=True,
+        timeout=20,
+    )
+    assert json.loads(done.stdout)["result"]["protocolVersion"] == 1
+    lines = done.stderr.decode().splitlines()
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+    assert "msgspec" in loaded
+    assert loaded.isdisjoint(HEAVY)
+
+
+def test_starting_is_cheap(process: Process, project: Path) -> None:
+    process.ask("initialize", {"protocolVersion": 1, "clientCapabilities": {}})
+    initialized = process.cpu()
+    process.ask("session/new", {"cwd": str(project), "mcpServers": []})
+    opened = process.cpu()
+    print(f"CPU: initialize {initialized:.2f} s, session/new {opened:.2f} s")
+    assert initialized <= 0.15
+    assert opened <= 0.25
+
+
+def test_the_first_prompt_comes_after_session_new_and_its_updates_before_its_answer(
+    process: Process, project: Path
+) -> None:
+    session_id = process.open(project)
+    process.until(id=process.prompt(session_id, "read a.txt"))
+    order = [line.get("method", "answer") for line in process.lines]
+    assert order[:2] == ["answer", "answer"]
+    assert order[-1] == "answer"
+    assert set(order[2:-1]) == {"session/update"}
+    for line in process.lines[2:-1]:
+        acp.schema.SessionNotification.model_validate(line["params"])
+
+
+@pytest.mark.parametrize("how", ["eof", "sigterm"])
+def test_a_process_that_is_told_to_end_ends_at_once_with_its_children(
+    process: Process, project: Path, how: str
+) -> None:
+    session_id = process.open(project)
+    process.ask("session/set_mode", {"sessionId": session_id, "modeId": "bypass"})
+    process.prompt(session_id, "run echo $$; trap '' TERM; sleep 600")
+    pid = 0
+    while not pid:
+        content = process.read().get("params", {}).get("update", {}).get("content")
+        if content:
+            pid = int(content[0]["content"]["text"].split()[0])
+    began = time.monotonic()
+    if how == "eof":
+        assert process.child.stdin is not None
+        process.child.stdin.close()
+    else:
+        process.child.send_signal(signal.SIGTERM)
+    assert process.child.wait(timeout=5) == 0
+    assert time.monotonic() - began < 1.0
+    gone(pid)
+
+
+def test_only_protocol_is_written_to_stdout(process: Process, project: Path) -> None:
+    session_id = process.open(project)
+    process.ask("session/set_mode", {"sessionId": session_id, "modeId": "bypass"})
+    process.until(id=process.prompt(session_id, "run echo to stdout; echo to stderr >&2"))
+    for line in process.lines:
+        assert line["jsonrpc"] == "2.0"
+
+
+class Client(acp.Client):
+    """A client made of the official SDK, that chooses one kind of option."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.updates: list[Any] = []
+
+    async def session_update(self, session_id: str, update: Any, **_: Any) -> None:
+        self.updates.append(update)
+
+    async def request_permission(
+        self, session_id: str, tool_call: Any, options: Any, **_: Any
+    ) -> Any:
+        assert any(update.session_update == "tool_call" for update in self.updates)
+        assert tool_call.content[0].new_text == "text"
+        option_id = next(option.option_id for option in options if option.kind == self.kind)
+        outcome = acp.schema.AllowedOutcome(outcome="selected", option_id=option_id)
+        return acp.RequestPermissionResponse(outcome=outcome)
+
+    def on_connect(self, conn: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "files"), [("allow_once", ["a.txt", "b.txt"]), ("reject_once", ["a.txt"])]
+)
+async def test_the_official_client_completes_a_turn_with_a_permission(
+    project: Path, environment: dict[str, str], kind: str, files: list[str]
+) -> None:
+    client = Client(kind)
+    command = [*PUNIE_ACP, "--model", "test"]
+    async with acp.spawn_agent_process(client, *command, env=environment) as (agent, child):
+        await agent.initialize(protocol_version=1)
+        session = await agent.new_session(cwd=str(project), mcp_servers=[])
+        assert session.modes.current_mode_id == session.config_options[0].current_value == "ask"
+        prompt = [acp.text_block("write b.txt text")]
+        done = await agent.prompt(session_id=session.session_id, prompt=prompt)
+        assert done.stop_reason == "end_turn"
+    assert child.returncode == 0
+    assert sorted(path.name for path in project.iterdir()) == files  # noqa: ASYNC240
+    kinds = [update.session_update for update in client.updates]
+    assert kinds.index("tool_call") < kinds.index("agent_message_chunk")
