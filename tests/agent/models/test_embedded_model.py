@@ -12,7 +12,7 @@ from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.usage import UsageLimits
 
-from punie.agent.errors import ModelUnavailableError
+from punie.agent.errors import ModelUnavailableError, TurnFailedError
 from punie.agent.events import Progress
 from punie.agent.models.embedded.engine import Engine
 from punie.agent.models.embedded.model import EmbeddedModel
@@ -120,3 +120,9 @@ async def test_a_model_that_cannot_be_loaded_is_named_in_the_run(tmp_path: Path)
     with pytest.raises(ModelUnavailableError, match="no MLX model folder"):
         await _agent(_model(engine)).run("hello")
     engine.close()
+
+
+async def test_a_conversation_beyond_the_context_window_is_refused(engine: Engine) -> None:
+    spec = ModelSpec(spec="embedded", context_window=50)
+    with pytest.raises(TurnFailedError, match="begin a new session"):
+        await _agent(EmbeddedModel(engine, spec, copying=True)).run("hello " * 100)

@@ -25,6 +25,7 @@ from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
+from punie.agent.errors import TurnFailedError
 from punie.agent.events import Progress
 from punie.agent.models import history, repairs
 from punie.agent.models.cache import Cancelled, OnProgress, ignore_progress
@@ -114,6 +115,7 @@ class EmbeddedModel(Model):
 
         Raises:
             ModelUnavailableError: The model cannot be fetched, converted or loaded.
+            TurnFailedError: The conversation is longer than the context window.
         """
         settings, params = self.prepare_request(model_settings, model_request_parameters)
         settings = settings or ModelSettings()
@@ -125,7 +127,14 @@ class EmbeddedModel(Model):
         tokens = await asyncio.to_thread(render, loaded.tokenizer, chat, tools)
         may_call = settings.get("tool_choice") not in ("none", [])
         grammar = self._grammar(loaded.tokenizer, chat, tools, params, may_call=may_call)
-        events = self.engine.stream(tokens, sampling=self._sampling(settings), grammar=grammar)
+        room = self.spec.context_window - len(tokens)
+        if room < 1:
+            raise TurnFailedError(
+                f"the conversation is {len(tokens)} tokens long and {self.model_name} reads "
+                f"{self.spec.context_window}: begin a new session"
+            )
+        sampling = self._sampling(settings, room=room)
+        events = self.engine.stream(tokens, sampling=sampling, grammar=grammar)
         async with aclosing(events):
             yield EmbeddedStream(
                 model_request_parameters=params,
@@ -137,9 +146,9 @@ class EmbeddedModel(Model):
                 _parser=_foreign_parser(loaded.tokenizer),
             )
 
-    def _sampling(self, settings: ModelSettings) -> Sampling:
+    def _sampling(self, settings: ModelSettings, *, room: int) -> Sampling:
         return Sampling(
-            max_tokens=settings.get("max_tokens") or self.spec.max_tokens,
+            max_tokens=min(settings.get("max_tokens") or self.spec.max_tokens, room),
             temperature=settings.get("temperature", self.spec.temperature),
             top_p=settings.get("top_p", 1.0),
             seed=settings.get("seed"),
