@@ -1,0 +1,37 @@
+"""The first request of a session: its whole body, as a model server gets it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from punie.agent.runtime import Runtime
+from punie.agent.testing.fake_server import open_fake_server
+from punie.agent.tools.catalog import CATALOG
+
+LIMIT = 6_000
+"""Characters: what a local model reads before it says its first word."""
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def test_the_first_request_with_all_tools_is_small(tmp_path: Path) -> None:
+    script: list[Any] = [{"choices": [{"delta": {"content": "hi"}, "finish_reason": "stop"}]}]
+    async with open_fake_server() as server:
+        server.scripts[:] = [script]
+        runtime = Runtime(model=f"local:{server.url}/fake", environ={"HOME": str(tmp_path)})
+        session = runtime.open_session(tmp_path)
+        outcome = await session.prompt("hello")
+        await runtime.aclose()
+    assert outcome.text == "hi"
+    (body,) = server.requests
+    assert [tool["function"]["name"] for tool in body["tools"]] == list(CATALOG)
+    size = len(json.dumps(body, ensure_ascii=False))
+    print(f"the first request with {len(CATALOG)} tools has {size} characters")
+    assert size <= LIMIT
