@@ -100,3 +100,7 @@ class AgentStartError(AcpError):
         super().__init__(f"cannot start the agent {program!r}: {reason}")
         self.program = program
         self.reason = reason
+
+
+class RecordingMismatchError(AcpError):
+    """The peer of a replay did something else than the recording says."""

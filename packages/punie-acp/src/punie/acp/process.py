@@ -12,13 +12,14 @@ import os
 import signal
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO
 
 from punie.acp.client_side import AgentProxy, Client, connect
 from punie.acp.errors import AgentStartError
+from punie.acp.transports.base import Transport
 from punie.acp.transports.stdio import StdioTransport
 
 
@@ -31,6 +32,7 @@ async def start_agent(
     env: Mapping[str, str] | None = None,
     stderr: int | IO[bytes] | None = None,
     grace: float = 1.0,
+    wrap: Callable[[Transport], Transport] | None = None,
 ) -> AsyncGenerator[AgentProxy, None]:
     """Start an agent and connect a client to it.
 
@@ -41,6 +43,7 @@ async def start_agent(
         env: Its whole environment; this process's by default.
         stderr: Where its log goes; to this process's stderr by default.
         grace: Seconds between the end of its stdin and SIGTERM, and again until SIGKILL.
+        wrap: Puts something around the transport, such as a `TracedTransport` that records.
 
     Raises:
         AgentStartError: The program cannot be started.
@@ -65,7 +68,8 @@ async def start_agent(
         os.close(child_in)
         os.close(child_out)
     try:
-        async with connect(client, StdioTransport(from_child, to_child)) as agent:
+        transport: Transport = StdioTransport(from_child, to_child)
+        async with connect(client, wrap(transport) if wrap else transport) as agent:
             yield agent
     finally:
         # A cancelled caller still waits for this: a child must not outlive its connection.

@@ -27,7 +27,8 @@ class Agent(Protocol):
     Further methods are served when the class has them, else they get -32601: `authenticate`,
     `logout`, `load_session`, `resume_session`, `list_sessions`, `close_session`, `delete_session`,
     `set_session_mode`, `set_session_config_option`. Each takes the method's parameters and returns
-    its result, as `punie.acp.methods` lists them.
+    its result, as `punie.acp.methods` lists them. Methods of extensions, whose names begin with `_`,
+    go to `ext_method(method, params)`, with the parameters as JSON gives them.
     """
 
     async def initialize(self, params: v1.InitializeRequest) -> v1.InitializeResponse:
@@ -66,12 +67,12 @@ class AgentDispatcher:
             return self._initialize(params)
         if not self._initialized and self._initializing is None:
             raise RequestError.invalid_request("initialize comes first")
+        if method.startswith("_"):
+            return self._extension(method, params)
         known = BY_NAME.get(method)
         if known is None or known.served_by != "agent" or known.kind != "request":
             raise RequestError.method_not_found(method)
-        handler = getattr(self.agent, known.attribute, None)
-        if handler is None:
-            raise RequestError.method_not_found(method)
+        handler = self._handler(known.attribute, method)
         decoded = jsonrpc.decode_params(decoder(known.params), params)
         if known is NEW_SESSION:
             return Incoming(lambda: self._new_session(decoded), answered=self._session_opened)
@@ -85,6 +86,23 @@ class AgentDispatcher:
             return None
         decoded = jsonrpc.decode_params(decoder(CANCEL.params), params)
         return Incoming(lambda: self._stop_turn(decoded))
+
+    def _handler(self, attribute: str, method: str) -> Callable[..., Any]:
+        handler = getattr(self.agent, attribute, None)
+        if handler is None:
+            raise RequestError.method_not_found(method)
+        return handler
+
+    def _extension(self, method: str, raw: Raw | UnsetType) -> Incoming:
+        """See https://agentclientprotocol.com/protocol/extensibility."""
+        handler = self._handler("ext_method", method)
+        params = jsonrpc.decode_params(decoder(dict[str, Any]), raw)
+
+        async def run() -> Any:
+            await self._ready()
+            return await handler(method, params)
+
+        return Incoming(run)
 
     def _initialize(self, raw: Raw | UnsetType) -> Incoming:
         params = _initialize_params(raw)
