@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+from punie.agent.cli import ask
+from punie.agent.permissions import policy
+
 Punie = Callable[..., "subprocess.CompletedProcess[str]"]
 PUNIE = [sys.executable, "-c", "from punie.cli.main import main; main()"]
 
@@ -255,3 +258,7 @@ def test_a_person_at_the_terminal_decides(
     returncode, seen = at_a_terminal(project, environment, answer)
     assert b"Write new.txt" in seen
     assert (returncode, (project / "new.txt").exists()) == (code, written)
+
+
+def test_the_modes_of_the_option_are_those_of_the_policy() -> None:
+    assert ask.MODES == policy.MODES

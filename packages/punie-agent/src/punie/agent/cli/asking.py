@@ -10,8 +10,9 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 from msgspec import Struct
@@ -82,6 +83,8 @@ async def _answer(question: Question) -> TurnOutcome:
         if writer.broken:
             raise _ReaderGoneError
         writer.finish(outcome)
+        if outcome.stop_reason == "cancelled":
+            terminal.line("cancelled")
         if outcome.denied and not _can_answer(question):
             terminal.line("nobody can answer here: --yes allows what is asked, --mode edit edits")
     except BrokenPipeError:
@@ -93,8 +96,11 @@ async def _answer(question: Question) -> TurnOutcome:
     return outcome
 
 
-def _on_interrupt(cancel: Any) -> None:
+def _on_interrupt(cancel: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
+    if sys.platform == "win32":  # no loop of Windows takes signal handlers
+        signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(cancel))
+        return
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, cancel)
 
