@@ -268,7 +268,9 @@ def _open_by_id(name: str, kind: str) -> OpenedModel:
         raise ModelUnavailableError(
             f"{name} cannot be used: {why}; known forms: {FORMS}"
         ) from error
-    return OpenedModel(ModelSpec(spec=name), model)
+    # Reasoning models of some providers refuse a temperature, and windows differ.
+    spec = ModelSpec(spec=name, context_window=0, max_tokens=0, temperature=None)
+    return OpenedModel(spec, model)
 
 
 def _jetbrains_model(path: Path) -> str:

@@ -16,10 +16,11 @@ class ModelSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     name: str = ""
     """For people; the spec when empty."""
     context_window: int = 32_768
-    """Tokens."""
-    max_tokens: int = 2_048
-    """Longest answer, tokens."""
-    temperature: float = 0.0
+    """Tokens; 0 when unknown."""
+    max_tokens: int = 8_192
+    """Longest answer, tokens; 0 leaves it to the provider."""
+    temperature: float | None = 0.0
+    """`None` leaves it to the provider."""
     tools: tuple[str, ...] = ()
     """Tools to offer, as `catalog.select` reads them: `read_file` or, with only some of its
     arguments, `read_file(path)`; empty offers all."""

@@ -156,7 +156,12 @@ def settings_of(spec: ModelSpec) -> ModelSettings:
     """Take the sampling settings out of a model spec; a spec without a name has none."""
     if not spec.spec:
         return ModelSettings()
-    return ModelSettings(max_tokens=spec.max_tokens, temperature=spec.temperature)
+    settings = ModelSettings()
+    if spec.max_tokens:
+        settings["max_tokens"] = spec.max_tokens
+    if spec.temperature is not None:
+        settings["temperature"] = spec.temperature
+    return settings
 
 
 class CatalogToolset(AbstractToolset[object]):

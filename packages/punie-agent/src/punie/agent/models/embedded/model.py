@@ -149,7 +149,7 @@ class EmbeddedModel(Model):
     def _sampling(self, settings: ModelSettings, *, room: int) -> Sampling:
         return Sampling(
             max_tokens=min(settings.get("max_tokens") or self.spec.max_tokens, room),
-            temperature=settings.get("temperature", self.spec.temperature),
+            temperature=settings.get("temperature", self.spec.temperature or 0.0),
             top_p=settings.get("top_p", 1.0),
             seed=settings.get("seed"),
         )
