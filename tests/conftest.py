@@ -1,0 +1,26 @@
+"""For all tests: where they use MLX, the main thread imports it first.
+
+MLX 0.32 forgets at exit what it compiled for the thread that imported it first. When that was an
+engine's thread and a test computed on the main one, the process crashes after the last test.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+WITH_MLX = (TESTS / "agent" / "models", TESTS / "train", TESTS / "e2e")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    uses_mlx = any(
+        item.path.is_relative_to(folder) for item in session.items for folder in WITH_MLX
+    )
+    if uses_mlx and find_spec("mlx") is not None:
+        from punie.agent.models.embedded.blas import preload_fast_blas
+
+        preload_fast_blas()
+        import mlx.core  # noqa: F401, TID251
