@@ -1,0 +1,215 @@
+"""`punie-train`, which is also `punie train`: run phases, score models.
+
+Only click is imported here; every command loads what it needs. Results go to stdout, progress and
+errors to stderr.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from punie.train.evals.case import Case
+    from punie.train.evals.figures import FiguresReport
+    from punie.train.evals.report import EvalReport
+
+INTERRUPTED = 130
+
+_output = click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the artefacts; runs/PHASE by default.",
+)
+
+
+@click.group()
+def train() -> None:
+    """Make small models for a domain, and measure them."""
+
+
+@train.command()
+def phases() -> None:
+    """List the phases that can be run."""
+    from punie.train.phases import load_phase, phase_names
+
+    for name in phase_names():
+        click.echo(f"{name:<12} {load_phase(name).description}")
+
+
+@train.command()
+@click.argument("phase")
+@_output
+def run(phase: str, output: Path | None) -> None:
+    """Run every stage of PHASE whose inputs changed, then check its gates."""
+    from punie.train import pipeline
+    from punie.train.phases import load_phase
+
+    chosen = load_phase(phase)
+    with _Progress() as say:
+        pipeline.run(chosen, output or Path("runs", chosen.name), say=say, done=say.line)
+
+
+@train.command()
+@click.argument("stage")
+@click.argument("phase")
+@_output
+@click.option(
+    "--to",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where `promote` puts the adapter.",
+)
+def stage(stage: str, phase: str, output: Path | None, to: Path | None) -> None:
+    """Run one STAGE of PHASE: harvest, generate, validate, train, evaluate or promote."""
+    from punie.train import pipeline
+    from punie.train.phases import load_phase
+    from punie.train.stages import fit
+    from punie.train.stages.base import Work
+
+    chosen = load_phase(phase)
+    folder = output or Path("runs", chosen.name)
+    with _Progress() as say:
+        if stage != "promote":
+            named = pipeline.stage_named(stage)
+            pipeline.run_stage(named, chosen, folder, say=say, done=say.line, force=True)
+            return
+        if to is None:
+            raise click.UsageError("promote needs --to DIR")
+        fit.promote(Work(chosen, folder, say), to)
+        say.line(f"promoted to {to}")
+
+
+@train.command("eval")
+@click.option("--model", "name", default="embedded", show_default=True, help="A model spec.")
+@click.option(
+    "--cases",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Cases from outside, one JSON object a line.",
+)
+@click.option("--suite", "suite_name", default="embedded-dev", show_default=True)
+@click.option("--reports", is_flag=True, help="Score reports on tool results instead of calls.")
+@click.option(
+    "--adapter",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    help="Score `embedded` with this adapter instead of the shipped one.",
+)
+@click.option("--no-grammar", is_flag=True, help="Do not hold `embedded` to its grammar.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def evaluate(
+    name: str,
+    cases: Path | None,
+    suite_name: str,
+    reports: bool,
+    adapter: Path | None,
+    no_grammar: bool,
+    as_json: bool,
+) -> None:
+    """Score a model: the right tool, with the right arguments, or an answer.
+
+    `--model null` and `--model oracle` are the controls: the floor and 100 %.
+    """
+    with _Progress() as say:
+        grammar = not no_grammar
+        if reports:
+            figures = asyncio.run(_score_reports(name, adapter, grammar=grammar, say=say))
+            _print(figures, as_json=as_json)
+            return
+        from punie.train.evals.case import read_cases, suite
+
+        chosen = read_cases(cases) if cases is not None else suite(suite_name)
+        _print(
+            asyncio.run(_score(name, chosen, adapter, grammar=grammar, say=say)), as_json=as_json
+        )
+
+
+async def _score(
+    name: str,
+    cases: list[Case],
+    adapter: Path | None,
+    *,
+    grammar: bool,
+    say: Callable[[str], None],
+) -> EvalReport:
+    from punie.train.evals import run as running
+    from punie.train.evals.report import evaluate as sum_up
+
+    async with running.open_subject(name, adapter=adapter, grammar=grammar) as subject:
+        answered = await running.run(
+            subject, cases, told=lambda done, total: say(f"case {done} of {total}")
+        )
+        return sum_up(subject, answered)
+
+
+async def _score_reports(
+    name: str, adapter: Path | None, *, grammar: bool, say: Callable[[str], None]
+) -> FiguresReport:
+    from punie.train.evals import figures
+    from punie.train.evals import run as running
+
+    async with running.open_subject(name, adapter=adapter, grammar=grammar) as subject:
+        return await figures.score_reports(
+            subject, told=lambda done, total: say(f"report {done} of {total}")
+        )
+
+
+def _print(report: EvalReport | FiguresReport, *, as_json: bool) -> None:
+    import msgspec
+
+    from punie.train.evals.report import to_text
+
+    click.echo(msgspec.json.encode(report).decode() if as_json else to_text(report))
+
+
+class _Progress:
+    """One line on stderr that is written over; without a terminal, only finished lines."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            click.echo("\r\x1b[K", nl=False, err=True)
+
+    def __call__(self, text: str) -> None:
+        if self._live:
+            click.echo(f"\r\x1b[K{text}", nl=False, err=True)
+
+    def line(self, text: str) -> None:
+        """Write a line that stays."""
+        if self._live:
+            click.echo("\r\x1b[K", nl=False, err=True)
+        click.echo(text, err=True)
+
+
+def main() -> NoReturn:
+    """Run `punie-train` with the process's arguments and exit."""
+    try:
+        code = train.main(prog_name="punie-train", standalone_mode=False)
+    except SystemExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - the process edge: every error becomes a code
+        sys.exit(_exit_code(error))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _exit_code(error: BaseException) -> int:
+    """Tell a person what happened in one sentence; the error knows its code."""
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    code = getattr(error, "exit_code", None)
+    if not isinstance(code, int):
+        raise error
+    click.echo(f"Error: {error}", err=True)
+    return code

@@ -1,0 +1,1 @@
+"""From wordings and real tool results to checked examples and token ids."""

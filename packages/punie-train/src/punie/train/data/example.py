@@ -1,0 +1,88 @@
+"""One training example as data: a conversation, and where it comes from. No model in sight."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct
+
+Role: TypeAlias = Literal["user", "assistant", "tool"]
+
+
+class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One message; the system message is added when the example is rendered."""
+
+    role: Role
+    content: str = ""
+    call: str = ""
+    """Name of the tool that an assistant calls; empty for text."""
+    arguments: dict[str, str] = {}
+
+
+class Example(Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
+    """A conversation that ends with the assistant."""
+
+    id: str
+    messages: tuple[Message, ...]
+    provenance: str
+    """Generator and, for tool results, the repository and tool that gave them."""
+
+    @property
+    def prompt(self) -> str:
+        """The last thing the user said."""
+        return next(m.content for m in reversed(self.messages) if m.role == "user")
+
+    @property
+    def tool(self) -> str:
+        """The tool that the last prompt leads to; empty when it is answered directly."""
+        return self._step.call
+
+    @property
+    def arguments(self) -> dict[str, str]:
+        """Arguments of that call."""
+        return self._step.arguments
+
+    @property
+    def _step(self) -> Message:
+        asked = max(i for i, message in enumerate(self.messages) if message.role == "user")
+        return self.messages[asked + 1]
+
+
+def example(messages: tuple[Message, ...], *, provenance: str) -> Example:
+    """Make an example whose id follows from its content."""
+    text = repr([(m.role, m.content, m.call, sorted(m.arguments.items())) for m in messages])
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    return Example(id=digest, messages=messages, provenance=provenance)
+
+
+def said(prompt: str) -> Message:
+    """Make the user's message."""
+    return Message(role="user", content=prompt)
+
+
+def answered(text: str) -> Message:
+    """Make an answer of the assistant."""
+    return Message(role="assistant", content=text)
+
+
+def called(tool: str, arguments: dict[str, str]) -> Message:
+    """Make a tool call of the assistant."""
+    return Message(role="assistant", call=tool, arguments=arguments)
+
+
+def returned(text: str) -> Message:
+    """Make the message that carries a tool's rendered result."""
+    return Message(role="tool", content=text)
+
+
+def to_chat(message: Message) -> dict[str, Any]:
+    """Write a message as `punie.agent.prompts.chat_template` takes it."""
+    if not message.call:
+        return {"role": message.role, "content": message.content}
+    function = {"name": message.call, "arguments": message.arguments}
+    return {
+        "role": message.role,
+        "content": "",
+        "tool_calls": [{"type": "function", "function": function}],
+    }

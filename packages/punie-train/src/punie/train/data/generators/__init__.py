@@ -1,0 +1,1 @@
+"""Makes examples: requests for tools, questions without, and reports on real results."""

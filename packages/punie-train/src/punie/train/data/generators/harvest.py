@@ -1,0 +1,113 @@
+"""Runs the catalog's tools in real projects and records what they return.
+
+Projects are built in a temporary folder by `projects`; every result is a real run. What is recorded
+depends on the machine (durations, versions), so it is kept and read again instead of repeated.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from punie.agent.workspaces.local import LocalWorkspace
+from punie.train.data.generators import projects, slots
+from punie.train.data.generators.projects import Project
+from punie.train.data.generators.results import Recorded, record
+
+
+class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much is run."""
+
+    built: int = 12
+    """Projects built on the fly, with tests."""
+    packages: tuple[str, ...] = projects.PACKAGES
+    """Installed packages copied as repositories; those that are missing are left out."""
+    each: int = 8
+    """Most runs of one tool in one project."""
+
+
+async def harvest(
+    plan: Plan, *, seed: int, limit: int, told: Callable[[str, int], None]
+) -> list[Recorded]:
+    """Record results.
+
+    Args:
+        plan: How much.
+        seed: Decides projects, faults and what is asked.
+        limit: Length of a rendered result, characters.
+        told: Called after each project with its name and the results so far.
+    """
+    rng = random.Random(seed)
+    recorded: list[Recorded] = []
+    with tempfile.TemporaryDirectory(prefix="punie-projects-") as folder:
+        for number in range(plan.built + len(plan.packages)):
+            root = Path(folder, f"p{number}")
+            if number < plan.built:
+                project = projects.build(root, rng)
+            else:
+                project = projects.copy_package(plan.packages[number - plan.built], root)
+            if project is None:
+                continue
+            recorded.extend([
+                msgspec.structs.replace(one, paths=_some(project, rng))
+                async for one in _runs(project, plan.each, rng, limit)
+            ])
+            told(project.name, len(recorded))
+    return recorded
+
+
+def _some(project: Project, rng: random.Random) -> tuple[str, ...]:
+    known = [*project.modules, *project.tests, *project.folders]
+    return tuple(rng.sample(known, min(len(known), 3)))
+
+
+async def _runs(
+    project: Project, each: int, rng: random.Random, limit: int
+) -> AsyncIterator[Recorded]:
+    workspace = LocalWorkspace(project.root)
+    for tool, arguments in _calls(project, each, rng):
+        if tool == "git_status":
+            projects.dirty(project, rng)
+        yield await record(workspace, tool, arguments, repository=project.name, limit=limit)
+
+
+def _calls(project: Project, each: int, rng: random.Random) -> list[tuple[str, dict[str, str]]]:
+    code = [*project.modules, *project.tests]
+    checked = [".", *project.folders, *code]
+    tested = [".", *project.tests, *(f for f in project.folders if f.startswith("tests"))]
+    wanted: dict[str, list[str]] = {
+        "read_file": [*code, "README.md", "pyproject.toml"] if project.tests else code,
+        "lint": checked,
+        "typecheck": checked,
+        "run_tests": tested if project.tests else [],
+    }
+    calls = [
+        (tool, {"path": path})
+        for tool, paths in wanted.items()
+        for path in rng.sample(paths, min(len(paths), each))
+    ]
+    # A path that is not there: the error must be reported as one.
+    shape: slots.Shape = rng.choice(("code", "test", "dir"))
+    calls.append((rng.choice(tuple(wanted)), {"path": slots.path(shape, rng)}))
+    calls += [("search", {"query": query}) for query in _queries(project, each, rng)]
+    calls += [("git_status", {})] * each
+    return calls
+
+
+def _queries(project: Project, each: int, rng: random.Random) -> list[str]:
+    """Take names and pieces of lines out of the project, and some that it does not have."""
+    lines = [
+        line.strip()
+        for path in rng.sample(project.modules, min(len(project.modules), 6))
+        for line in (project.root / path).read_text(encoding="utf-8").splitlines()
+        if 8 < len(line.strip()) < 60 and line.isascii() and '"' not in line and "\\" not in line
+    ]
+    words = sorted({w for line in lines for w in line.split() if w.isidentifier() and len(w) > 3})
+    found = rng.sample(words, min(len(words), each - each // 3))
+    found += rng.sample(lines, min(len(lines), each // 3))
+    return [*found, slots.name(rng)]

@@ -1,0 +1,141 @@
+"""Runs the stages of a phase whose inputs changed, and nothing else.
+
+Artefacts lie in one folder, `runs/PHASE` by default. A stage writes its manifest last, so what was
+interrupted runs again. First cut: training starts over instead of resuming at a checkpoint.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from punie.train import manifest
+from punie.train.errors import PhaseError
+from punie.train.phases.spec import Phase
+from punie.train.stages import fit, prepare
+from punie.train.stages.base import Outcome, Say, Work
+
+
+class Stage(NamedTuple):
+    """One step: what decides it, what it does."""
+
+    name: str
+    inputs: Callable[[Work], dict[str, str]]
+    run: Callable[[Work], Outcome]
+
+
+def _harvest_inputs(work: Work) -> dict[str, str]:
+    data = work.phase.data
+    return {"plan": manifest.digest([data.harvest, data.seed])}
+
+
+def _generate_inputs(work: Work) -> dict[str, str]:
+    recorded = manifest.file_digest(work.path(prepare.RECORDED))
+    return {
+        "data": manifest.digest(work.phase.data),
+        "generators": manifest.data_digest(),
+        "recorded": recorded,
+    }
+
+
+def _examples(work: Work) -> dict[str, str]:
+    from punie.agent.models.embedded.convert import fingerprint
+    from punie.agent.models.embedded.spec import embedded_spec
+
+    spec = embedded_spec()
+    return {
+        "examples": manifest.file_digest(work.path(prepare.EXAMPLES)),
+        "base": fingerprint(None),
+        "serving": manifest.digest([spec.instructions, spec.tools, work.phase.max_tokens]),
+        "weights": manifest.digest(work.phase.weights),
+    }
+
+
+def _train_inputs(work: Work) -> dict[str, str]:
+    how = manifest.digest([work.phase.lora, work.phase.schedule])
+    return {**_examples(work), "hyperparameters": how}
+
+
+def _evaluate_inputs(work: Work) -> dict[str, str]:
+    return {
+        "adapter": manifest.file_digest(work.path(fit.ADAPTER_FILES[0])),
+        "suite": manifest.digest(work.phase.evaluation),
+    }
+
+
+STAGES = (
+    Stage("harvest", _harvest_inputs, prepare.run_tools),
+    Stage("generate", _generate_inputs, prepare.generate),
+    Stage("validate", _examples, prepare.validate),
+    Stage("train", _train_inputs, fit.train),
+    Stage("evaluate", _evaluate_inputs, fit.evaluate),
+)
+
+
+def run(phase: Phase, folder: Path, *, say: Say, done: Say) -> None:
+    """Run every stale stage of a phase in order, then hold the result to its gates.
+
+    Args:
+        phase: What to do.
+        folder: Where its artefacts lie; made when it is missing.
+        say: Shows progress within a stage.
+        done: Told one line per stage.
+
+    Raises:
+        TrainError: A stage failed; the stages before it stand.
+        GateError: The trained model stays below a gate.
+    """
+    for stage in STAGES:
+        run_stage(stage, phase, folder, say=say, done=done)
+    fit.check_gates(phase, folder / fit.REPORT)
+
+
+def run_stage(
+    stage: Stage, phase: Phase, folder: Path, *, say: Say, done: Say, force: bool = False
+) -> None:
+    """Run one stage unless its manifest says that nothing changed."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def say_more(text: str) -> None:
+        say(f"{stage.name}: {text}")
+
+    work = Work(phase, folder, say_more)
+    path = folder / f"{stage.name}.manifest.json"
+    try:
+        inputs = stage.inputs(work)
+    except FileNotFoundError as error:
+        raise PhaseError(
+            f"stage {stage.name} of phase {phase.name} needs {error.filename}: run the stages "
+            "before it first"
+        ) from error
+    if not force and manifest.holds(manifest.read(path), inputs, folder):
+        done(f"{stage.name}: unchanged")
+        return
+    start = time.monotonic()
+    outcome = stage.run(work)
+    made = manifest.make(
+        phase=phase.name,
+        stage=stage.name,
+        inputs=inputs,
+        outputs={name: folder / name for name in outcome.outputs},
+        figures=outcome.figures,
+        seconds=time.monotonic() - start,
+    )
+    manifest.write(made, path)
+    figures = ", ".join(f"{key} {value}" for key, value in outcome.figures.items())
+    done(f"{stage.name}: done in {made.seconds} s; {figures}")
+
+
+def stage_named(name: str) -> Stage:
+    """Find a stage.
+
+    Raises:
+        PhaseError: There is none of that name.
+    """
+    for stage in STAGES:
+        if stage.name == name:
+            return stage
+    names = ", ".join([*(stage.name for stage in STAGES), "promote"])
+    raise PhaseError(f"there is no stage {name!r}; there are {names}")

@@ -1,0 +1,144 @@
+"""The stages that need a model: train, evaluate, promote."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from punie.train import manifest
+from punie.train.errors import GateError, TrainError
+from punie.train.phases.spec import Phase
+from punie.train.stages import prepare
+from punie.train.stages.base import Outcome, Work, served
+
+ADAPTER = "adapter"
+REPORT = "report.json"
+WEIGHTS, CONFIG = "adapters.safetensors", "adapter_config.json"
+ADAPTER_FILES = (f"{ADAPTER}/{WEIGHTS}", f"{ADAPTER}/{CONFIG}")
+
+
+def train(work: Work) -> Outcome:
+    """Train the adapter; checkpoints lie beside it."""
+    from punie.agent.models.embedded.blas import preload_fast_blas
+
+    blas = preload_fast_blas()
+    phase = work.phase
+    how = served(phase)
+    rows = prepare.tokens(phase, how, prepare.load(work.path(prepare.EXAMPLES)))
+    from punie.train.backends import mlx
+    from punie.train.backends.base import Progress
+
+    mlx.keep_memory()
+    model = mlx.load(how.model)
+    parameters = mlx.add_lora(model, phase.lora, seed=phase.schedule.seed)
+
+    def save(step: int) -> None:
+        if step == phase.schedule.steps:
+            mlx.save_adapter(model, work.path(ADAPTER), phase.lora)
+        else:
+            mlx.save_adapter(model, work.path(f"checkpoints/{step}"), phase.lora)
+
+    def report(at: Progress) -> None:
+        minutes = at.seconds_left / 60
+        work.say(f"step {at.step}/{at.steps}, loss {at.loss:.3f}, {minutes:.0f} min left")
+
+    losses = mlx.train(model, rows, schedule=phase.schedule, save=save, report=report)
+    tail = losses[-min(20, len(losses)) :]
+    figures: dict[str, Any] = {
+        "trainable_parameters": parameters,
+        "first_loss": round(losses[0], 4),
+        "last_losses_mean": round(sum(tail) / len(tail), 4),
+        "blas": blas or "",
+    }
+    return Outcome(outputs=ADAPTER_FILES, figures=figures)
+
+
+def evaluate(work: Work) -> Outcome:
+    """Score the adapter on the phase's suite, through the engine that serves it."""
+    report = asyncio.run(_evaluate(work))
+    path = work.path(REPORT)
+    partial = path.with_name(f"partial-{path.name}")
+    partial.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+    Path(partial).replace(path)
+    figures = {"n": report.n, **{n: msgspec.to_builtins(r) for n, r in _shares(report).items()}}
+    return Outcome(outputs=(REPORT,), figures=figures)
+
+
+async def _evaluate(work: Work) -> Any:
+    from punie.train.evals.case import suite
+    from punie.train.evals.report import evaluate as sum_up
+    from punie.train.evals.run import open_subject, run
+
+    cases = suite(work.phase.evaluation.suite)
+    async with open_subject("embedded", adapter=work.path(ADAPTER)) as subject:
+        answered = await run(
+            subject, cases, told=lambda done, total: work.say(f"case {done} of {total}")
+        )
+        return sum_up(subject, answered)
+
+
+def _shares(report: Any) -> dict[str, Any]:
+    from punie.train.evals.report import shares
+
+    return shares(report)
+
+
+def check_gates(phase: Phase, path: Path) -> None:
+    """Refuse a model that stays below a gate.
+
+    Raises:
+        GateError: The message names the figure and the gate.
+        TrainError: There is no report.
+    """
+    from punie.train.evals.report import EvalReport
+
+    if not path.is_file():
+        raise TrainError(f"{path} is missing: run the stage `evaluate` first")
+    report = msgspec.json.decode(path.read_bytes(), type=EvalReport)
+    for name, gate in msgspec.structs.asdict(phase.gates).items():
+        value = getattr(report, name).value
+        if value < gate:
+            raise GateError(
+                f"{name} is {value:.1%} on {report.n} cases, the gate of phase {phase.name} is "
+                f"{gate:.1%}: nothing was promoted"
+            )
+
+
+def promote(work: Work, to: Path) -> None:
+    """Copy the adapter, in half precision, with its manifest to where the agent finds it.
+
+    Args:
+        work: The phase.
+        to: Folder; replaced as a whole.
+
+    Raises:
+        GateError: The evaluation stayed below a gate.
+        TrainError: A stage before has not run.
+    """
+    check_gates(work.phase, work.path(REPORT))
+    source = work.path(ADAPTER)
+    trained = manifest.read(work.path("train.manifest.json"))
+    if trained is None or not (source / WEIGHTS).is_file():
+        raise TrainError(f"{source} holds no trained adapter: run the stage `train` first")
+    from punie.agent.models.embedded.blas import preload_fast_blas
+
+    preload_fast_blas()
+    from punie.train.backends import mlx
+
+    scratch = to.with_name(f"partial-{to.name}")
+    shutil.rmtree(scratch, ignore_errors=True)
+    mlx.halve(source, scratch)
+    stages = {
+        name.name.removesuffix(".manifest.json"): msgspec.to_builtins(manifest.read(name))
+        for name in sorted(work.folder.glob("*.manifest.json"))
+    }
+    text = msgspec.json.format(
+        msgspec.json.encode({"phase": msgspec.to_builtins(work.phase), "stages": stages})
+    )
+    (scratch / "manifest.json").write_bytes(text + b"\n")
+    shutil.rmtree(to, ignore_errors=True)
+    Path(scratch).replace(to)

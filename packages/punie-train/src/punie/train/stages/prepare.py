@@ -1,0 +1,90 @@
+"""The stages that make data: run tools, put examples together, check what a model would read."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+
+from punie.train.data import dataset
+from punie.train.data.example import Example
+from punie.train.data.generators import harvest, results
+from punie.train.data.render import Renderer
+from punie.train.data.tokens import Tokens
+from punie.train.phases.spec import Phase
+from punie.train.stages.base import Outcome, Served, Work, served, wordings
+
+RECORDED = "recorded.jsonl"
+EXAMPLES = "examples.jsonl"
+
+
+def run_tools(work: Work) -> Outcome:
+    """Run the tools of the catalog in real projects and keep their results."""
+    data = work.phase.data
+    recorded = asyncio.run(
+        harvest.harvest(
+            data.harvest,
+            seed=data.seed,
+            limit=served(work.phase).result_limit,
+            told=lambda project, count: work.say(f"{count} results, last from {project}"),
+        )
+    )
+    results.save(recorded, work.path(RECORDED))
+    return Outcome(outputs=(RECORDED,), figures={"results": len(recorded)})
+
+
+def generate(work: Work) -> Outcome:
+    """Put the examples together and hold them to the rules of `data.checks`."""
+    data = work.phase.data
+    made = dataset.generate(
+        data.mix,
+        seed=data.seed,
+        recorded=results.load(work.path(RECORDED)),
+        suites=wordings(work.phase),
+    )
+    _write(made.examples, work.path(EXAMPLES))
+    return Outcome(outputs=(EXAMPLES,), figures=msgspec.to_builtins(made.report))
+
+
+def validate(work: Work) -> Outcome:
+    """Render every example and check that training sees the tokens that serving sends."""
+    rows = tokens(work.phase, served(work.phase), load(work.path(EXAMPLES)))
+    trained = sum(sum(weight > 0 for weight in row.weights) for row in rows)
+    figures = {
+        "examples": len(rows),
+        "longest": max(len(row.ids) for row in rows),
+        "tokens": sum(len(row.ids) for row in rows),
+        "trained_tokens": trained,
+    }
+    return Outcome(outputs=(), figures=figures)
+
+
+def tokens(phase: Phase, how: Served, examples: list[Example]) -> list[Tokens]:
+    """Render examples for training.
+
+    Raises:
+        EmptyTargetError: An example has nothing to train on within the phase's limit.
+        DataError: Training and serving tokens differ.
+    """
+    from punie.train.backends.tokenizer import load_tokenizer
+
+    renderer = Renderer(
+        load_tokenizer(how.model),
+        instructions=how.instructions,
+        tools=how.tools,
+        weights=phase.weights,
+        max_tokens=phase.max_tokens,
+    )
+    return [renderer.tokens(example) for example in examples]
+
+
+def load(path: Path) -> list[Example]:
+    """Read examples."""
+    return [msgspec.json.decode(line, type=Example) for line in path.read_bytes().splitlines()]
+
+
+def _write(examples: list[Example], path: Path) -> None:
+    partial = path.with_name(f"partial-{path.name}")
+    partial.write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in examples))
+    Path(partial).replace(path)
