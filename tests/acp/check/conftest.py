@@ -1,0 +1,176 @@
+"""A small agent in plain Python that can be broken on purpose, one fault at a time."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Broken = Callable[..., list[str]]
+
+# Good in all that the check looks at, unless FAULT names something. It uses nothing of punie.acp,
+# so that the check is not held against the code that it belongs to.
+AGENT = r"""
+import json, os, signal, subprocess, sys, threading, time
+FAULT = sys.argv[1] if len(sys.argv) > 1 else ""
+lock = threading.Lock()
+sessions, cancelled, answers = {}, set(), {}
+turns = {}
+answered = threading.Condition()
+
+def send(message):
+    with lock:
+        text = json.dumps({"jsonrpc": "2.0"} | message)
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+def reply(id, result):
+    send({"id": id, "result": result})
+
+def fail(id, code):
+    if FAULT == "ids" and isinstance(id, str):
+        id = int("0" + "".join(one for one in id if one.isdigit()))
+    send({"id": id, "error": {"code": code, "message": "no"}})
+
+def update(session, kind, **fields):
+    send({"method": "session/update",
+          "params": {"sessionId": session, "update": {"sessionUpdate": kind} | fields}})
+
+def say(session, text):
+    update(session, "agent_message_chunk", content={"type": "text", "text": text})
+
+def ask(method, params):
+    id = len(answers) + 1
+    answers[id] = None
+    send({"id": id, "method": method, "params": params})
+    with answered:
+        answered.wait_for(lambda: answers[id] is not None)
+    return answers[id]
+
+OPTION = {"type": "select", "id": "mode", "name": "Mode", "currentValue": "a",
+          "options": [{"value": "a", "name": "A"}]}
+if FAULT == "option": OPTION["currentValue"] = "b"
+
+def initialize(id, params):
+    version = params["protocolVersion"]
+    result = {"protocolVersion": version if FAULT == "echo" else 1,
+              "agentCapabilities": {"sessionCapabilities": {"list": {}, "close": {}}}}
+    if FAULT == "version": result["protocolVersion"] = 0
+    if FAULT == "shape": result["agentCapabilities"] = True
+    if FAULT == "login": result["authMethods"] = [{"id": "t", "name": "T", "type": "terminal"}]
+    if FAULT == "once" and sessions.setdefault("initialized", 0): return fail(id, -32600)
+    sessions["initialized"] = 1
+    if FAULT == "print": print("Welcome!", flush=True)
+    reply(id, result)
+
+def new_session(id, params):
+    if not isinstance(params.get("cwd"), str):
+        return fail(id, -32603 if FAULT == "params" else -32602)
+    if not params["cwd"].startswith("/") and FAULT != "cwd":
+        return fail(id, -32602)
+    session = f"s{len(sessions)}"
+    if FAULT == "same": session = "s"
+    if FAULT == "nothing": session = ""
+    sessions[session] = params["cwd"]
+    if FAULT == "early": update(session, "available_commands_update", availableCommands=[])
+    reply(id, {"sessionId": session, "configOptions": [OPTION]})
+
+def prompt(id, params):
+    session, text = params["sessionId"], params["prompt"][0]["text"]
+    if session not in sessions:
+        return fail(id, -32603 if FAULT == "unknown" else -32002)
+    if FAULT == "busy" and session in turns.values(): return fail(id, -32603)
+    if FAULT == "one at a time" and turns: return fail(id, -32603)
+    turns[id] = session
+    threading.Thread(target=run, args=(id, session, text), daemon=True).start()
+
+def run(id, session, text):
+    stop = "end_turn"
+    if "slowly" in text:
+        for number in range(100):
+            if {id, session} & cancelled:
+                stop = "cancelled"
+                cancelled.difference_update({id, session})
+                break
+            say(session, str(number))
+            time.sleep(0.05)
+    elif text.startswith("write"):
+        stop = write(session)
+    elif FAULT != "silent":
+        if FAULT == "kind": update(session, "surprise")
+        say(session, "Hello")
+    if FAULT == "reason": stop = "done"
+    turns.pop(id)
+    reply(id, {"stopReason": stop})
+    if FAULT == "late": say(session, "!")
+
+def write(session):
+    path = os.path.join(sessions[session], "conformance.txt")
+    if FAULT != "no call": update(session, "tool_call", toolCallId="t", title="Write")
+    options = [{"optionId": "y", "name": "Yes", "kind": "allow_once"},
+               {"optionId": "n", "name": "No", "kind": "reject_once"}]
+    if FAULT == "options": options[1]["optionId"] = "y"
+    outcome = ask("session/request_permission", {
+        "sessionId": session, "toolCall": {"toolCallId": "t"}, "options": options})["outcome"]
+    if FAULT == "effect" or outcome.get("optionId") == "y":
+        if FAULT == "fs": ask("fs/write_text_file", {"sessionId": session, "path": path, "content": "x"})
+        else: open(path, "w").close()
+    if outcome["outcome"] == "cancelled":
+        return "end_turn" if FAULT == "asked" else "cancelled"
+    return "end_turn"
+
+def other(id, method, params):
+    if method == "session/list":
+        return fail(id, -32601) if FAULT == "list" else reply(id, {"sessions": []})
+    if method == "session/close": return reply(id, {})
+    if method == "session/set_config_option":
+        known = params["configId"] == "mode" or FAULT == "any option"
+        return reply(id, {"configOptions": [OPTION]}) if known else fail(id, -32602)
+    if FAULT == "method": return reply(id, None)
+    fail(id, -32601)
+
+def serve(message):
+    method, id, params = message.get("method"), message.get("id"), message.get("params")
+    if method == "session/cancel":
+        if FAULT != "cancel": cancelled.add(params["sessionId"])
+    elif method == "$/cancel_request":
+        if FAULT != "cancel request": cancelled.add(params["requestId"])
+    elif method is None and id is not None:
+        with answered:
+            answers[id] = message.get("result", {"outcome": {"outcome": "cancelled"}})
+            answered.notify_all()
+    elif method is None:
+        fail(None, -32603 if FAULT == "object" else -32600)
+    elif id is None:
+        if FAULT == "notification": fail(None, -32601)
+    else:
+        handler = {"initialize": initialize, "session/new": new_session,
+                   "session/prompt": prompt}.get(method)
+        handler(id, params) if handler else other(id, method, params)
+
+if FAULT == "sigterm": signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if FAULT == "child": subprocess.Popen(["sleep", "30"], start_new_session=True)
+for line in sys.stdin.buffer:
+    try:
+        message = json.loads(line)
+    except ValueError:
+        if FAULT != "parse": fail(None, -32700)
+        continue
+    if isinstance(message, dict): serve(message)
+    elif FAULT == "dies": sys.exit(1)
+    elif isinstance(message, list) and FAULT == "array": serve(message[0])
+    elif isinstance(message, int) and FAULT == "scalar": pass
+    else: fail(None, -32600)
+if FAULT == "eof": time.sleep(30)
+os._exit(0)
+"""
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Callable[[str], list[str]]:
+    """The command of the small agent, with a fault."""
+    script = tmp_path / "agent.py"
+    script.write_text(AGENT, encoding="utf-8")
+    return lambda fault="": [sys.executable, str(script), fault]

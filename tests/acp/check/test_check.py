@@ -1,0 +1,205 @@
+"""The check holds what is good, finds each kind of fault, and says what it saw."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from punie.acp.check import REQUIREMENTS, Finding, Prompts, Report, examine
+from punie.acp.check.report import as_json, as_text
+from punie.acp.check.run import SCENARIOS, read_prompts
+from punie.acp.errors import AgentStartError
+
+Command = Callable[..., list[str]]
+CHECK = [sys.executable, "-m", "punie.acp", "check"]
+PUNIE = [sys.executable, "-m", "punie", "acp", "--model", "test"]
+
+FAULTS = {
+    "initialize.answer": "shape",
+    "initialize.version-1": "version",
+    "initialize.version-newer": "echo",
+    "initialize.repeated": "once",
+    "initialize.terminal-auth": "login",
+    "wire.stdout": "print",
+    "wire.schema": "kind",
+    "wire.parse-error": "parse",
+    "wire.array": "array",
+    "wire.scalar": "scalar",
+    "wire.not-a-message": "object",
+    "wire.survives": "dies",
+    "wire.unknown-method": "method",
+    "wire.unknown-notification": "notification",
+    "wire.wrong-params": "params",
+    "wire.ids": "ids",
+    "session.new": "nothing",
+    "session.order": "early",
+    "session.parallel": "same",
+    "session.cwd": "cwd",
+    "session.unknown": "unknown",
+    "session.config": "option",
+    "capabilities.answered": "list",
+    "capabilities.respected": "fs",
+    "prompt.answer": "reason",
+    "prompt.order": "late",
+    "prompt.cancel": "cancel",
+    "prompt.cancel-request": "cancel request",
+    "prompt.second": "busy",
+    "prompt.parallel": "one at a time",
+    "permission.order": "no call",
+    "permission.options": "options",
+    "permission.rejected": "effect",
+    "permission.cancelled": "asked",
+    "end.eof": "eof",
+    "end.sigterm": "sigterm",
+    "end.children": "child",
+}
+OTHER_FAULTS = [
+    ("prompt.order", "silent"),
+    ("session.config", "any option"),
+    ("wire.scalar", "dies"),
+    ("permission.cancelled", "effect"),
+]
+
+
+async def violated(command: list[str], *only: str) -> list[str]:
+    verdicts = await examine(command, timeout=1.0, only=only)
+    return [verdict.id for verdict in verdicts if verdict.outcome == "violated"]
+
+
+async def test_an_agent_without_fault_holds_everything(agent: Command) -> None:
+    verdicts = await examine(agent(), timeout=10.0)
+    assert [verdict for verdict in verdicts if verdict.outcome != "held"] == []
+
+
+@pytest.mark.parametrize(("requirement", "fault"), [*FAULTS.items(), *OTHER_FAULTS])
+async def test_a_fault_is_found(agent: Command, requirement: str, fault: str) -> None:
+    assert requirement in await violated(agent(fault), requirement)
+
+
+def test_each_requirement_has_a_fault_that_violates_it() -> None:
+    assert set(FAULTS) == {requirement.id for requirement in REQUIREMENTS}
+
+
+def test_each_requirement_is_decided_by_a_scenario() -> None:
+    decided = {one for scenario in SCENARIOS for one in scenario.decides}
+    assert decided == {requirement.id for requirement in REQUIREMENTS}
+
+
+async def test_what_a_prompt_cannot_bring_about_is_skipped_with_the_reason(agent: Command) -> None:
+    prompts = Prompts(long="hello", write="hello")
+    only = ("prompt.cancel", "prompt.second", "permission.rejected", "permission.cancelled")
+    verdicts = await examine(agent(), prompts=prompts, timeout=5.0, only=only)
+    assert [verdict.outcome for verdict in verdicts] == ["skipped"] * 4
+    assert "ended" in verdicts[0].seen
+    assert "never asked" in verdicts[2].seen
+
+
+async def test_an_agent_that_exits_at_once_is_reported_with_its_last_words() -> None:
+    command = [sys.executable, "-c", "import sys; sys.exit('no licence found')"]
+    verdicts = await examine(command, timeout=5.0, only=["initialize.answer", "session.new"])
+    assert (verdicts[0].outcome, verdicts[1].outcome) == ("violated", "skipped")
+    assert verdicts[0].seen == "no answer: the agent exited with 1"
+    assert verdicts[1].seen.endswith("stderr ends with: no licence found")
+
+
+async def test_a_program_that_does_not_exist_is_no_agent() -> None:
+    with pytest.raises(AgentStartError):
+        await examine(["/nowhere/agent"])
+
+
+async def test_an_unknown_requirement_is_refused(agent: Command) -> None:
+    with pytest.raises(ValueError, match=r"no\.such"):
+        await examine(agent(), only=["no.such"])
+
+
+def test_punie_holds_everything_and_the_command_exits_with_0(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    ran = subprocess.run(
+        [*CHECK, "--json", "--", *PUNIE], capture_output=True, text=True, timeout=50, check=False
+    )
+    rows = json.loads(ran.stdout)["requirements"]
+    assert [row for row in rows if row["outcome"] == "violated"] == []
+    skipped = [row["id"] for row in rows if row["outcome"] == "skipped"]
+    assert (skipped, ran.returncode, ran.stderr) == (["capabilities.answered"], 0, "")
+
+
+def test_a_violation_makes_the_command_exit_with_1_and_names_the_source(agent: Command) -> None:
+    ran = subprocess.run(
+        [*CHECK, "--only", "wire.scalar", "--timeout", "5", "--", *agent("scalar")],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert ran.stdout.splitlines()[:4] == [
+        "FAIL  wire.scalar               a scalar is answered with -32600 and a null id",
+        "      expected  error -32600 with id null",
+        "      seen      `42`: no answer",
+        "      source    https://www.jsonrpc.org/specification#error_object",
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check"],
+        ["check", "--", "/nowhere/agent"],
+        ["check", "--only", "no.such", "--", "x"],
+        ["check", "--prompts", "/no/file", "--", "x"],
+        ["check", "--timeout", "soon", "--", "x"],
+    ],
+)
+def test_wrong_use_exits_with_2_and_says_why(arguments: list[str]) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "punie.acp", *arguments], capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "Traceback" not in ran.stderr
+
+
+def test_prompts_are_read_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "prompts.toml"
+    path.write_text('long = "Zähle langsam bis 100."', encoding="utf-8")
+    assert read_prompts(path) == Prompts(long="Zähle langsam bis 100.")
+
+
+@pytest.mark.parametrize("text", ['other = "x"', "short = 1", "short ="])
+def test_prompts_that_are_none_are_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "prompts.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"prompts\.toml"):
+        read_prompts(path)
+
+
+def test_one_violation_outweighs_what_held() -> None:
+    report = Report()
+    report.expect("wire.ids", True, expected="a", seen="b")
+    report.expect("wire.ids", False, expected="c", seen="d")
+    report.skip(["wire.ids"], "e")
+    assert report.verdicts(["wire.ids"]) == [Finding("wire.ids", "violated", "c", "d")]
+
+
+def test_a_requirement_that_nobody_looked_at_is_not_held() -> None:
+    (verdict,) = Report().verdicts(["wire.ids"])
+    assert verdict.outcome == "skipped"
+
+
+def test_a_report_counts_and_can_be_read_by_programs() -> None:
+    report = Report()
+    report.expect("wire.ids", True, expected="a", seen="b")
+    verdicts = report.verdicts()
+    count = len(REQUIREMENTS)
+    last = as_text(verdicts).splitlines()[-1]
+    assert last == f"{count} requirements: 1 held, 0 violated, {count - 1} skipped"
+    rows = {row["id"]: row for row in json.loads(as_json(verdicts))["requirements"]}
+    assert rows["wire.ids"]["outcome"] == "held"
+    assert rows["wire.ids"]["source"].startswith("https://www.jsonrpc.org/")
