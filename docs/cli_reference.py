@@ -34,7 +34,8 @@ def sections(
     command: click.Command, name: str, parent: click.Context | None = None
 ) -> Iterator[str]:
     """One section per command, depth first, in the order that help lists them."""
-    context = click.Context(command, info_name=name, parent=parent, terminal_width=88)
+    settings = {**command.context_settings, "terminal_width": 88}
+    context = click.Context(command, info_name=name, parent=parent, **settings)
     path = context.command_path
     yield f"## `{path}`\n\n```text\n{command.get_help(context)}\n```\n"
     if isinstance(command, click.Group):

@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 
 LONGEST = 400
+"""Lines of a module."""
+LONGEST_TEST = 700
+"""Lines of a file of tests: it grows by cases, not by ideas."""
 
 ALLOWED_LONGER: dict[str, int] = {}
 """Modules that are longer, with their length: entries may only shrink or go."""
 
 PLACES = re.compile(
     "|".join([
-        r"(?<![\w.~])/(?:work|root|home)/",
+        r"(?<![\w.~])/(?:work|root)/",
         r"/tmp/(?:brief|commit|uv\.)",
         r"\bpypi\.(?:org|python)",
         r"pythonhosted",
@@ -53,9 +56,13 @@ def test_every_package_says_that_it_is_typed(root: Path) -> None:
 
 def test_no_module_grows_long(root: Path, tracked: tuple[Path, ...]) -> None:
     modules = [path for path in tracked if path.suffix == ".py"]
-    lengths = {str(path): len((root / path).read_text().splitlines()) for path in modules}
-    longer = {path: length for path, length in lengths.items() if length > LONGEST}
+    lengths = {path: len((root / path).read_text().splitlines()) for path in modules}
+    longer = {str(path): length for path, length in lengths.items() if length > limit(path)}
     assert longer == ALLOWED_LONGER
+
+
+def limit(path: Path) -> int:
+    return LONGEST_TEST if path.parts[0] == "tests" else LONGEST
 
 
 def test_every_module_says_what_it_is_for(root: Path, tracked: tuple[Path, ...]) -> None:
@@ -79,7 +86,7 @@ def test_nothing_names_one_machine_or_a_registry(root: Path, tracked: tuple[Path
     assert found == []
 
 
-@pytest.mark.parametrize("line", ["see /work/x", "from pypi.org", "at /root/.cache", "/home/me/x"])
+@pytest.mark.parametrize("line", ["see /work/x", "from pypi.org", "at /root/.cache"])
 def test_a_path_of_one_machine_would_be_found(line: str) -> None:
     assert PLACES.search(line)
 
