@@ -53,7 +53,7 @@ async def record(
     """
     chosen = catalog.select([tool])[0]
     result = await chosen.run(Call(workspace), chosen.parse(arguments))
-    fields = msgspec.to_builtins(result)
+    fields = msgspec.json.decode(msgspec.json.encode(result))
     return Recorded(
         tool=tool,
         arguments=arguments,

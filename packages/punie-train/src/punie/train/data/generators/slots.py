@@ -24,7 +24,7 @@ TOP, PARTS, WORDS, VERBS = (_words(name) for name in ("top", "parts", "words", "
 OTHER_FILES = _words("files")
 _MESSAGES = _VOCABULARY["messages"]
 _TESTS = ("tests", "test", "spec", "testing", "qa")
-_TEST_GROUPS = tuple([
+_TEST_GROUPS = (
     "unit",
     "integration",
     "e2e",
@@ -35,8 +35,8 @@ _TEST_GROUPS = tuple([
     "cli",
     "slow",
     "contract",
-])
-_ENDINGS = tuple([
+)
+_ENDINGS = (
     "md",
     "rst",
     "txt",
@@ -56,7 +56,7 @@ _ENDINGS = tuple([
     "xml",
     "log",
     "pyi",
-])
+)
 
 
 def path(shape: Shape, rng: random.Random, real: tuple[str, ...] = ()) -> str:

@@ -1,0 +1,128 @@
+"""The trainer against the plain computation, on a tiny random model."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from punie.agent.models.embedded.blas import preload_fast_blas
+from punie.train.backends.base import NanLossError, Progress
+from punie.train.data.tokens import Tokens
+from punie.train.phases.spec import LoraSpec, Schedule
+
+preload_fast_blas()
+
+import mlx.core as mx  # noqa: E402, TID251
+import mlx.nn as nn  # noqa: E402, TID251
+from mlx.utils import tree_flatten  # noqa: E402, TID251
+
+from punie.train.backends import llama, mlx  # noqa: E402
+
+ROWS = [
+    Tokens(ids=(1, 5, 6, 7, 9, 30, 31, 2), weights=(0, 0, 0, 0, 0, 1.0, 1.0, 0.5), kind="a"),
+    Tokens(ids=(1, 5, 6, 8, 40, 41), weights=(0, 0, 0, 0, 0, 2.0), kind="b"),
+    Tokens(
+        ids=(1, 5, 6, 7, 50, 51, 52, 53, 54), weights=(0, 0, 0, 0, 1.0, 1.0, 0, 0, 3.0), kind="a"
+    ),
+]
+
+
+@pytest.fixture
+def model(tiny: Path) -> Any:
+    loaded = mlx.load(tiny)
+    mlx.add_lora(loaded, LoraSpec(rank=4, scale=2.0), seed=3)
+    # LoRA starts at zero; noise makes every gradient count.
+    noisy = [
+        (name, array + mx.random.normal(array.shape) * 0.1)
+        for name, array in tree_flatten(loaded.trainable_parameters())
+    ]
+    loaded.load_weights(noisy, strict=False)
+    return loaded
+
+
+def gradients(loss: Any, model: Any, *arguments: Any) -> tuple[float, dict[str, Any]]:
+    value, gradient = nn.value_and_grad(model, loss)(model, *arguments)
+    return float(value.item()), dict(tree_flatten(gradient))
+
+
+def assert_same(left: dict[str, Any], right: dict[str, Any]) -> None:
+    assert left.keys() == right.keys()
+    assert {name for name in left if not mx.allclose(left[name], right[name], 1e-3, 1e-5)} == set()
+
+
+def test_loss_and_gradients_equal_the_plain_computation(model: Any) -> None:
+    plain, expected = gradients(mlx.plain_loss, model, ROWS)
+    fast, actual = gradients(mlx.batch_loss, model, mlx.collate(ROWS))
+    assert fast == pytest.approx(plain, rel=1e-5)
+    assert_same(expected, actual)
+
+
+def test_the_stock_forward_pass_with_a_shared_prefix_gives_the_same_gradients(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, expected = gradients(mlx.plain_loss, model, ROWS)
+    monkeypatch.setattr(llama, "fits", lambda _model: False)
+    _, actual = gradients(mlx.batch_loss, model, mlx.collate(ROWS))
+    assert_same(expected, actual)
+
+
+def test_rows_without_a_common_beginning_need_no_prefix(model: Any) -> None:
+    rows = [ROWS[0], Tokens(ids=(9, 8, 7), weights=(0, 0, 1.0))]
+    assert mlx.collate(rows).prefix.size == 0
+    plain, _ = gradients(mlx.plain_loss, model, rows)
+    fast, _ = gradients(mlx.batch_loss, model, mlx.collate(rows))
+    assert fast == pytest.approx(plain, rel=1e-5)
+
+
+def test_training_lowers_the_loss_and_saves_at_checkpoints(tiny: Path) -> None:
+    model = mlx.load(tiny)
+    mlx.add_lora(model, LoraSpec(rank=4), seed=0)
+    saved: list[int] = []
+    seen: list[Progress] = []
+    losses = mlx.train(
+        model,
+        ROWS,
+        schedule=Schedule(lr=3e-3, warmup=2, steps=25, checkpoint=10),
+        save=saved.append,
+        report=seen.append,
+    )
+    assert losses[-1] < 0.8 * losses[0]
+    assert saved == [10, 20, 25]
+    assert [at.step for at in seen] == list(range(1, 26))
+    assert seen[-1].seconds_left == 0
+
+
+def test_a_loss_that_is_no_number_stops_with_the_step(tiny: Path) -> None:
+    model = mlx.load(tiny)
+    mlx.add_lora(model, LoraSpec(rank=4), seed=0)
+    broken = model.model.embed_tokens.weight
+    model.model.embed_tokens.weight = mx.full(broken.shape, float("nan"))
+    saved: list[int] = []
+    with pytest.raises(NanLossError, match="step 1") as stopped:
+        mlx.train(
+            model, ROWS, schedule=Schedule(steps=5), save=saved.append, report=lambda _at: None
+        )
+    assert stopped.value.step == 1
+    assert saved == []
+
+
+def test_an_adapter_is_read_back_as_it_was_saved(tiny: Path, tmp_path: Path, model: Any) -> None:
+    spec = LoraSpec(rank=4, scale=2.0)
+    mlx.save_adapter(model, tmp_path / "adapter", spec)
+    again = mlx.load(tiny)
+    mlx.add_lora(again, spec, seed=9)
+    mlx.load_weights(again, tmp_path / "adapter")
+    assert sorted(p.name for p in (tmp_path / "adapter").iterdir()) == [mlx.CONFIG, mlx.WEIGHTS]
+    ids = mx.array([[1, 5, 6, 7]])
+    assert mx.allclose(again(ids), model(ids)).item()
+
+
+def test_the_agent_loads_the_halved_adapter(tiny: Path, tmp_path: Path, model: Any) -> None:
+    from punie.agent.models.embedded.loading import load
+
+    mlx.save_adapter(model, tmp_path / "full", LoraSpec(rank=4, scale=2.0))
+    mlx.halve(tmp_path / "full", tmp_path / "half")
+    ids = mx.array([[1, 5, 6, 7]])
+    served = load(tiny, adapter=tmp_path / "half").model(ids)
+    assert mx.allclose(served, model(ids), rtol=1e-2, atol=1e-2).item()
+    assert not mx.allclose(served, load(tiny).model(ids), rtol=1e-2, atol=1e-2).item()

@@ -1,0 +1,126 @@
+"""Phases as data, manifests, and what makes a stage run again."""
+
+from importlib import resources
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from punie.train import manifest, pipeline
+from punie.train.errors import GateError, PhaseError, TrainError
+from punie.train.evals.figures import ModelSeen
+from punie.train.evals.report import EvalReport
+from punie.train.evals.scorers import rate
+from punie.train.phases import load_phase, parse_phase, phase_names
+from punie.train.pipeline import Stage
+from punie.train.stages import fit
+from punie.train.stages.base import Outcome, Work
+
+
+def silent(_text: str) -> None:
+    """Say nothing."""
+
+
+def test_the_embedded_phase_is_there_and_trains_what_is_served() -> None:
+    assert "embedded" in phase_names()
+    phase = load_phase("embedded")
+    assert set(phase.data.mix.calls) == {
+        "read_file", "search", "run_tests", "lint", "typecheck", "git_status",
+    }  # fmt: skip
+    assert phase.gates.tool_or_answer == 0.95
+
+
+def test_an_unknown_key_is_an_error() -> None:
+    shipped = resources.files("punie.train.phases").joinpath("embedded.toml").read_bytes()
+    text = shipped + b"\n[extra]\nx = 1\n"
+    with pytest.raises(PhaseError, match="extra"):
+        parse_phase(text, source="x.toml")
+
+
+def test_an_unknown_phase_or_stage_is_an_error() -> None:
+    with pytest.raises(PhaseError, match="known are embedded"):
+        load_phase("nope")
+    with pytest.raises(PhaseError, match="harvest, generate"):
+        pipeline.stage_named("nope")
+
+
+class Counting:
+    """A stage that writes one file and counts its runs."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+        self.inputs = {"x": "1"}
+
+    def stage(self) -> Stage:
+        return Stage("count", lambda _work: self.inputs, self.run)
+
+    def run(self, work: Work) -> Outcome:
+        self.runs += 1
+        work.path("out.txt").write_text("made", encoding="utf-8")
+        return Outcome(outputs=("out.txt",), figures={"runs": self.runs})
+
+
+def run_counting(counting: Counting, folder: Path) -> int:
+    phase = load_phase("embedded")
+    pipeline.run_stage(counting.stage(), phase, folder, say=silent, done=silent)
+    return counting.runs
+
+
+def test_a_stage_runs_again_when_its_inputs_or_outputs_changed(tmp_path: Path) -> None:
+    counting = Counting()
+    assert run_counting(counting, tmp_path) == 1
+    assert run_counting(counting, tmp_path) == 1
+    counting.inputs = {"x": "2"}
+    assert run_counting(counting, tmp_path) == 2
+    (tmp_path / "out.txt").write_text("damaged", encoding="utf-8")
+    assert run_counting(counting, tmp_path) == 3
+    (tmp_path / "out.txt").unlink()
+    assert run_counting(counting, tmp_path) == 4
+
+
+def test_a_manifest_says_what_was_made_from_what(tmp_path: Path) -> None:
+    run_counting(Counting(), tmp_path)
+    seen = manifest.read(tmp_path / "count.manifest.json")
+    assert seen is not None
+    assert (seen.phase, seen.stage, seen.inputs) == ("embedded", "count", {"x": "1"})
+    assert seen.outputs == {"out.txt": manifest.file_digest(tmp_path / "out.txt")}
+    assert seen.figures == {"runs": 1}
+    assert "mlx-lm" in seen.versions
+
+
+def test_a_damaged_manifest_is_named(tmp_path: Path) -> None:
+    (tmp_path / "m.json").write_text("{", encoding="utf-8")
+    with pytest.raises(TrainError, match=r"m\.json is damaged"):
+        manifest.read(tmp_path / "m.json")
+
+
+def test_a_stage_whose_inputs_are_missing_says_so(tmp_path: Path) -> None:
+    with pytest.raises(PhaseError, match="run the stages before it"):
+        pipeline.run_stage(
+            pipeline.stage_named("generate"),
+            load_phase("embedded"),
+            tmp_path,
+            say=silent,
+            done=silent,
+        )
+
+
+def test_nothing_is_promoted_below_a_gate(tmp_path: Path) -> None:
+    phase = load_phase("embedded")
+    low = EvalReport(
+        model=ModelSeen(spec="embedded", fingerprint="f"),
+        n=200,
+        tool_or_answer=rate(199, 200),
+        tool=rate(150, 200),
+        exact=rate(150, 200),
+        failures=(),
+    )
+    (tmp_path / "report.json").write_bytes(msgspec.json.encode(low))
+    with pytest.raises(GateError, match=r"exact is 75\.0%"):
+        fit.promote(Work(phase, tmp_path, silent), tmp_path / "adapter")
+    assert not (tmp_path / "adapter").exists()
+
+
+def test_nothing_is_promoted_without_a_report(tmp_path: Path) -> None:
+    with pytest.raises(TrainError, match="run the stage `evaluate` first"):
+        fit.promote(Work(load_phase("embedded"), tmp_path, silent), tmp_path / "adapter")
