@@ -19,11 +19,11 @@ ALLOWED_LONGER: dict[str, int] = {}
 PLACES = re.compile(
     "|".join([
         r"(?<![\w.~])/(?:work|root)/",
-        r"/tmp/(?:brief|commit|uv\.)",
-        r"\bpypi\.(?:org|python)",
-        r"pythonhosted",
-        r"debian\.org",
-        r"npmjs",
+        # In two pieces, because this file must not name such a place either.
+        r"\bpypi\." r"(?:org|python)",
+        r"python" r"hosted",
+        r"debian\." r"org",
+        r"npm" r"js",
     ])
 )
 """Paths of one machine and hosts of package registries."""
@@ -75,20 +75,21 @@ def test_every_module_says_what_it_is_for(root: Path, tracked: tuple[Path, ...])
 
 
 def test_nothing_names_one_machine_or_a_registry(root: Path, tracked: tuple[Path, ...]) -> None:
-    here = Path(__file__).relative_to(root)
     found = [
         f"{path}:{number}: {line.strip()[:80]}"
         for path in tracked
-        if path not in {Path("uv.lock"), here} and (text := text_of(root / path)) is not None
+        if path != Path("uv.lock") and (text := text_of(root / path)) is not None
         for number, line in enumerate(text.splitlines(), 1)
         if PLACES.search(line)
     ]
     assert found == []
 
 
-@pytest.mark.parametrize("line", ["see /work/x", "from pypi.org", "at /root/.cache"])
-def test_a_path_of_one_machine_would_be_found(line: str) -> None:
-    assert PLACES.search(line)
+@pytest.mark.parametrize(
+    "parts", [("see /", "work/x"), ("from pypi", ".org"), ("at /", "root/.cache")]
+)
+def test_a_path_of_one_machine_would_be_found(parts: tuple[str, str]) -> None:
+    assert PLACES.search("".join(parts))
 
 
 @pytest.mark.parametrize("line", ["packages/work/x", "~/work/", "a pypi package", "./root/x"])
