@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import doctest
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,17 @@ def modules_with_examples() -> list[str]:
     )
 
 
+@pytest.fixture
+def loop() -> Iterator[None]:
+    """The event loop that `run_sync` of Pydantic AI finds; it would make one and leave it open."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+@pytest.mark.usefixtures("loop")
 @pytest.mark.parametrize("module", modules_with_examples())
 def test_the_examples_of_a_module_are_true(module: str) -> None:
     results = doctest.testmod(importlib.import_module(module), optionflags=doctest.ELLIPSIS)
