@@ -91,7 +91,7 @@ def test_wrong_params_are_located(params: bytes, path: str, reason: str) -> None
     [
         b'{"sessionId":"s","prompt":[{"type":"SECRET"}]}',
         b'{"sessionId":"s","prompt":"SECRET"}',
-        b'{"sessionId":"s","prompt":[{"type":"text","text":"x","annotations":{"audience":["SECRET"]}}]}',
+        b'{"sessionId":"s","prompt":[{"type":"text","text":"x"},{"type":"image","data":["SECRET"]}]}',
         b'{"sessionId":["SECRET"],"prompt":[],"_meta":{"token":"SECRET"}}',
     ],
 )

@@ -37,6 +37,8 @@ OTHER_NAMES = {
     "SessionConfigBoolean": "SessionConfigOptionBoolean",
 }
 
+# Split otherwise there, by session and request.
+SPLIT = (v1.ElicitationFormMode, v1.ElicitationUrlMode)
 NEWER = (v1.Notice, v1.CompactionUpdate, v1.CompactionSummaryChunk)
 
 
@@ -53,7 +55,7 @@ def test_the_official_sdk_reads_what_is_written_here_and_writes_it_back(
     data: st.DataObject,
 ) -> None:
     model = getattr(official, OTHER_NAMES.get(wire_type.__name__, wire_type.__name__), None)
-    if model is None or not hasattr(model, "model_validate_json"):
+    if wire_type in SPLIT or model is None or not hasattr(model, "model_validate_json"):
         pytest.skip("the official SDK has no such model")
     value = data.draw(wire_objects(wire_type))
     assume(not isinstance(getattr(value, "update", None), NEWER))

@@ -10,13 +10,20 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, cast
 
-import msgspec
 from msgspec import Raw, UnsetType
 
 from punie.acp import jsonrpc
 from punie.acp.connection import Connection, Incoming
 from punie.acp.errors import RequestError
-from punie.acp.methods import BY_NAME, CANCEL, INITIALIZE, NEW_SESSION, PROMPT, SESSION_UPDATE
+from punie.acp.methods import (
+    BY_NAME,
+    CANCEL,
+    INITIALIZE,
+    NEW_SESSION,
+    PROMPT,
+    extension,
+    is_extension,
+)
 from punie.acp.methods import decoder as decoder_of
 from punie.acp.schema import v1
 from punie.acp.transports.base import Transport
@@ -25,10 +32,16 @@ from punie.acp.transports.base import Transport
 class Client(Protocol):
     """What a client must implement. It answers with `RequestError` to refuse.
 
-    Methods of `fs/*` and `terminal/*` are served when the class has them, else they get -32601:
-    `read_text_file`, `write_text_file`, `create_terminal`, `terminal_output`,
-    `wait_for_terminal_exit`, `kill_terminal`, `release_terminal`. Each takes the method's parameters
-    and returns its result, as `punie.acp.methods` lists them.
+    Methods of `fs/*`, `terminal/*` and `elicitation/*` are served when the class has them, else they
+    get -32601: `read_text_file`, `write_text_file`, `create_terminal`, `terminal_output`,
+    `wait_for_terminal_exit`, `kill_terminal`, `release_terminal`, `create_elicitation`. Each takes
+    the method's parameters and returns its result, as `punie.acp.methods` lists them. The
+    notification `complete_elicitation` is ignored without one.
+
+    `async def ext_method(method: str, params: dict[str, Any]) -> Any` serves the requests whose
+    names begin with `_` (it raises `RequestError.method_not_found` for those it does not know), and
+    `async def ext_notification(method: str, params: dict[str, Any]) -> None` sees such
+    notifications; without it they are ignored.
     """
 
     async def session_update(self, params: v1.SessionNotification) -> None:
@@ -129,6 +142,23 @@ class AgentProxy:
         self._connection.notify(CANCEL, v1.CancelNotification(session_id=session_id))
         await self._connection.drain()
 
+    async def ext_method(self, method: str, params: dict[str, Any] | None = None) -> Any:
+        """Call a method of an extension.
+
+        Args:
+            method: As on the wire, with its leading `_`.
+            params: What it takes; nothing by default.
+
+        Raises:
+            ValueError: The name does not begin with `_`.
+        """
+        return await self._connection.request(extension(method, "request"), params or {})
+
+    async def ext_notification(self, method: str, params: dict[str, Any] | None = None) -> None:
+        """Send a notification of an extension; the arguments are those of `ext_method`."""
+        self._connection.notify(extension(method, "notification"), params or {})
+        await self._connection.drain()
+
     async def _ask(self, name: str, params: Any) -> Any:
         return await self._connection.request(BY_NAME[name], params)
 
@@ -140,6 +170,8 @@ class _ClientDispatcher:
         self._client = client
 
     def request(self, method: str, params: Raw | UnsetType) -> Incoming:
+        if is_extension(method):
+            return self._extension(method, params)
         known = BY_NAME.get(method)
         if known is None or known.served_by != "client" or known.kind != "request":
             raise RequestError.method_not_found(method)
@@ -149,35 +181,31 @@ class _ClientDispatcher:
         decoded = jsonrpc.decode_params(decoder_of(known.params), params)
         return Incoming(lambda: handler(decoded))
 
+    def _extension(self, method: str, params: Raw | UnsetType) -> Incoming:
+        handler = getattr(self._client, "ext_method", None)
+        if handler is None:
+            raise RequestError.method_not_found(method)
+        decoded = jsonrpc.decode_params(decoder_of(dict[str, Any]), params)
+        return Incoming(lambda: handler(method, decoded))
+
     def notification(self, method: str, params: Raw | UnsetType) -> Incoming | None:
-        if method != SESSION_UPDATE.name:
+        if is_extension(method):
+            return self._extension_notification(method, params)
+        known = BY_NAME.get(method)
+        if known is None or known.served_by != "client" or known.kind != "notification":
             return None
-        notification = _decode_update(params)
-        return Incoming(lambda: self._client.session_update(notification), ordered=True)
+        handler = getattr(self._client, known.attribute, None)
+        if handler is None:
+            return None
+        decoded = jsonrpc.decode_params(decoder_of(known.params), params)
+        return Incoming(lambda: handler(decoded), ordered=known.ordered)
 
-
-class _LooseNotification(msgspec.Struct, rename="camel"):
-    session_id: str
-    update: dict[str, Any]
-
-
-_known_updates: frozenset[str] = frozenset(
-    str(variant.__struct_config__.tag)
-    for variant in v1.SessionUpdate.__args__  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue, reportUnknownVariableType, reportUnknownArgumentType]
-)
-
-
-def _decode_update(params: Raw | UnsetType) -> v1.SessionNotification:
-    """Read an update; one of a kind that is not known becomes an `UnknownUpdate`."""
-    try:
-        return jsonrpc.decode_params(decoder_of(SESSION_UPDATE.params), params)
-    except RequestError:
-        loose = jsonrpc.decode_params(decoder_of(_LooseNotification), params)
-        kind = loose.update.get("sessionUpdate")
-        if not isinstance(kind, str) or kind in _known_updates:
-            raise
-        update = v1.UnknownUpdate(kind=kind, body=loose.update)
-        return v1.SessionNotification(session_id=loose.session_id, update=update)
+    def _extension_notification(self, method: str, params: Raw | UnsetType) -> Incoming | None:
+        handler = getattr(self._client, "ext_notification", None)
+        if handler is None:
+            return None
+        decoded = jsonrpc.decode_params(decoder_of(dict[str, Any]), params)
+        return Incoming(lambda: handler(method, decoded), ordered=True)
 
 
 @asynccontextmanager

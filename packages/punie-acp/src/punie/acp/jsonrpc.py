@@ -8,7 +8,7 @@ https://www.jsonrpc.org/specification
 from __future__ import annotations
 
 import re
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -149,7 +149,15 @@ def _readable_id(value: object) -> RequestId:
     return None
 
 
-def decode_params(decoder: msgspec.json.Decoder[Any], params: Raw | UnsetType) -> Any:
+class Decoder(Protocol):
+    """Reads one type from JSON, as `msgspec.json.Decoder` does."""
+
+    def decode(self, data: bytes, /) -> Any:
+        """Read one value; raises what msgspec raises."""
+        ...
+
+
+def decode_params(decoder: Decoder, params: Raw | UnsetType) -> Any:
     """Read parameters with a method's own type; none at all count as an empty object.
 
     Raises:

@@ -14,7 +14,7 @@ from msgspec import structs
 from punie.acp import jsonrpc
 from punie.acp.connection import Connection
 from punie.acp.errors import CapabilityError, SessionNotOpenError
-from punie.acp.methods import BY_NAME, SESSION_UPDATE, Method
+from punie.acp.methods import BY_NAME, SESSION_UPDATE, Method, extension
 from punie.acp.schema import v1
 
 
@@ -141,6 +141,61 @@ class ClientProxy:
         self._need(self.capabilities.terminal, "terminal")
         answer = await self.ask(BY_NAME["terminal/create"], params.session_id, params)
         return TerminalProxy(self, params.session_id, answer.terminal_id)
+
+    async def create_elicitation(
+        self, params: v1.CreateElicitationRequest
+    ) -> v1.CreateElicitationResponse:
+        """Ask a person for input, by a form or on a web page; waits as long as they need.
+
+        Args:
+            params: An `ElicitationFormMode` or an `ElicitationUrlMode`.
+
+        Raises:
+            CapabilityError: The client does not serve this mode.
+            RequestError: The client refused to ask.
+            ConnectionClosedError: The client is gone.
+        """
+        modes = self.capabilities.elicitation
+        advertised = getattr(modes, params.mode, None) is not None
+        self._need(advertised, f"elicitation.{params.mode}")
+        method = BY_NAME["elicitation/create"]
+        if params.session_id is None:
+            return await self._connection.request(method, params)
+        return await self.ask(method, params.session_id, params)
+
+    async def complete_elicitation(self, elicitation_id: str) -> None:
+        """Tell that the person is done on the web page.
+
+        Args:
+            elicitation_id: The one of the `ElicitationUrlMode`.
+
+        Raises:
+            CapabilityError: The client does not open web pages.
+        """
+        modes = self.capabilities.elicitation
+        self._need(modes is not None and modes.url is not None, "elicitation.url")
+        done = v1.CompleteElicitationNotification(elicitation_id=elicitation_id)
+        self._connection.notify(BY_NAME["elicitation/complete"], done)
+        await self._connection.drain()
+
+    async def ext_method(self, method: str, params: dict[str, Any] | None = None) -> Any:
+        """Call a method of an extension.
+
+        Args:
+            method: As on the wire, with its leading `_`.
+            params: What it takes; nothing by default.
+
+        Raises:
+            ValueError: The name does not begin with `_`.
+            RequestError: The client answered with an error.
+            ConnectionClosedError: The client is gone.
+        """
+        return await self._connection.request(extension(method, "request"), params or {})
+
+    async def ext_notification(self, method: str, params: dict[str, Any] | None = None) -> None:
+        """Send a notification of an extension; the arguments are those of `ext_method`."""
+        self._connection.notify(extension(method, "notification"), params or {})
+        await self._connection.drain()
 
     async def ask(self, method: Method, session_id: str, params: Any) -> Any:
         """Send a request about a session, once the client knows the session.

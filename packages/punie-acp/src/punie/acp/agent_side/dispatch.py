@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import msgspec
 from msgspec import Raw, UnsetType, structs
@@ -16,7 +16,15 @@ from punie.acp import jsonrpc
 from punie.acp.agent_side.client_proxy import ClientProxy
 from punie.acp.connection import Incoming
 from punie.acp.errors import RequestError
-from punie.acp.methods import BY_NAME, CANCEL, INITIALIZE, NEW_SESSION, PROMPT, decoder
+from punie.acp.methods import (
+    BY_NAME,
+    CANCEL,
+    INITIALIZE,
+    NEW_SESSION,
+    PROMPT,
+    decoder,
+    is_extension,
+)
 from punie.acp.schema import v1
 from punie.acp.versions import negotiate
 
@@ -27,8 +35,12 @@ class Agent(Protocol):
     Further methods are served when the class has them, else they get -32601: `authenticate`,
     `logout`, `load_session`, `resume_session`, `list_sessions`, `close_session`, `delete_session`,
     `set_session_mode`, `set_session_config_option`. Each takes the method's parameters and returns
-    its result, as `punie.acp.methods` lists them. Methods of extensions, whose names begin with `_`,
-    go to `ext_method(method, params)`, with the parameters as JSON gives them.
+    its result, as `punie.acp.methods` lists them.
+
+    `async def ext_method(method: str, params: dict[str, Any]) -> Any` serves the requests whose
+    names begin with `_` (it raises `RequestError.method_not_found` for those it does not know), and
+    `async def ext_notification(method: str, params: dict[str, Any]) -> None` sees such
+    notifications; without it they are ignored.
     """
 
     async def initialize(self, params: v1.InitializeRequest) -> v1.InitializeResponse:
@@ -67,7 +79,7 @@ class AgentDispatcher:
             return self._initialize(params)
         if not self._initialized and self._initializing is None:
             raise RequestError.invalid_request("initialize comes first")
-        if method.startswith("_"):
+        if is_extension(method):
             return self._extension(method, params)
         known = BY_NAME.get(method)
         if known is None or known.served_by != "agent" or known.kind != "request":
@@ -81,8 +93,12 @@ class AgentDispatcher:
         return Incoming(lambda: self._call(handler, decoded))
 
     def notification(self, method: str, params: Raw | UnsetType) -> Incoming | None:
-        """Prepare a notification; there is only `session/cancel`."""
-        if method != CANCEL.name or not self._initialized:
+        """Prepare a notification: `session/cancel`, or an extension's."""
+        if not self._initialized:
+            return None
+        if is_extension(method):
+            return self._extension_notification(method, params)
+        if method != CANCEL.name:
             return None
         decoded = jsonrpc.decode_params(decoder(CANCEL.params), params)
         return Incoming(lambda: self._stop_turn(decoded))
@@ -100,9 +116,17 @@ class AgentDispatcher:
 
         async def run() -> Any:
             await self._ready()
+            self._mention(params)
             return await handler(method, params)
 
         return Incoming(run)
+
+    def _extension_notification(self, method: str, params: Raw | UnsetType) -> Incoming | None:
+        handler = getattr(self.agent, "ext_notification", None)
+        if handler is None:
+            return None
+        decoded = jsonrpc.decode_params(decoder(dict[str, Any]), params)
+        return Incoming(lambda: handler(method, decoded), ordered=True)
 
     def _initialize(self, raw: Raw | UnsetType) -> Incoming:
         params = _initialize_params(raw)
@@ -161,7 +185,10 @@ class AgentDispatcher:
 
     def _mention(self, params: Any) -> None:
         """A session that the client names is one that it knows."""
-        session_id = getattr(params, "session_id", None)
+        if isinstance(params, dict):  # an extension's
+            session_id: Any = cast("dict[str, Any]", params).get("sessionId")
+        else:
+            session_id = getattr(params, "session_id", None)
         if isinstance(session_id, str):
             self._both()[1].mark_open(session_id)
 

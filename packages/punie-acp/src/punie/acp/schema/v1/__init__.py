@@ -1,7 +1,10 @@
 """Wire types of protocol version 1, under the official schema's names.
 
-Stable definitions only; elicitation is not here yet.
+Stable definitions; the unstable ones are in `punie.acp.schema.v1.unstable`. Ids are plain strings,
+and JSON-RPC's own types are in `punie.acp.jsonrpc`. Elicitation is loaded when first used.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from punie.acp.schema.v1.client import (
     CancelledPermissionOutcome,
@@ -30,6 +33,7 @@ from punie.acp.schema.v1.client import (
 from punie.acp.schema.v1.config import (
     SessionConfigBoolean,
     SessionConfigOption,
+    SessionConfigOptionCategory,
     SessionConfigSelect,
     SessionConfigSelectGroup,
     SessionConfigSelectItem,
@@ -132,12 +136,14 @@ from punie.acp.schema.v1.updates import (
     AgentThoughtChunk,
     AvailableCommand,
     AvailableCommandsUpdate,
+    CompactionStatus,
     CompactionSummaryChunk,
     CompactionUpdate,
     ConfigOptionUpdate,
     Cost,
     CurrentModeUpdate,
     Notice,
+    NoticeSeverity,
     Plan,
     PlanEntry,
     PlanEntryPriority,
@@ -150,6 +156,28 @@ from punie.acp.schema.v1.updates import (
     UsageUpdate,
     UserMessageChunk,
 )
+
+if TYPE_CHECKING:
+    from punie.acp.schema.v1.elicitation import (
+        BooleanPropertySchema,
+        CompleteElicitationNotification,
+        CreateElicitationRequest,
+        CreateElicitationResponse,
+        ElicitationFormMode,
+        ElicitationPropertySchema,
+        ElicitationSchema,
+        ElicitationUrlMode,
+        EnumOption,
+        IntegerPropertySchema,
+        MultiSelectItems,
+        MultiSelectPropertySchema,
+        NumberPropertySchema,
+        StringFormat,
+        StringMultiSelectItems,
+        StringPropertySchema,
+        TitledMultiSelectItems,
+        UnknownPropertySchema,
+    )
 
 __all__ = [
     "AgentAuthCapabilities",
@@ -168,6 +196,7 @@ __all__ = [
     "AvailableCommandsUpdate",
     "BlobResourceContents",
     "BooleanConfigOptionCapabilities",
+    "BooleanPropertySchema",
     "CancelNotification",
     "CancelRequestNotification",
     "CancelledPermissionOutcome",
@@ -176,12 +205,16 @@ __all__ = [
     "CloseSessionRequest",
     "CloseSessionResponse",
     "CompactionCapabilities",
+    "CompactionStatus",
     "CompactionSummaryChunk",
     "CompactionUpdate",
+    "CompleteElicitationNotification",
     "ConfigOptionUpdate",
     "Content",
     "ContentBlock",
     "Cost",
+    "CreateElicitationRequest",
+    "CreateElicitationResponse",
     "CreateTerminalRequest",
     "CreateTerminalResponse",
     "CurrentModeUpdate",
@@ -190,9 +223,14 @@ __all__ = [
     "Diff",
     "ElicitationCapabilities",
     "ElicitationFormCapabilities",
+    "ElicitationFormMode",
+    "ElicitationPropertySchema",
+    "ElicitationSchema",
     "ElicitationUrlCapabilities",
+    "ElicitationUrlMode",
     "EmbeddedResource",
     "EmbeddedResourceResource",
+    "EnumOption",
     "EnvVariable",
     "FileSystemCapabilities",
     "HttpHeader",
@@ -200,6 +238,7 @@ __all__ = [
     "Implementation",
     "InitializeRequest",
     "InitializeResponse",
+    "IntegerPropertySchema",
     "KillTerminalRequest",
     "KillTerminalResponse",
     "ListSessionsRequest",
@@ -214,10 +253,14 @@ __all__ = [
     "McpServerHttp",
     "McpServerSse",
     "McpServerStdio",
+    "MultiSelectItems",
+    "MultiSelectPropertySchema",
     "NewSessionRequest",
     "NewSessionResponse",
     "Notice",
     "NoticeCapabilities",
+    "NoticeSeverity",
+    "NumberPropertySchema",
     "PermissionOption",
     "PermissionOptionKind",
     "Plan",
@@ -245,6 +288,7 @@ __all__ = [
     "SessionCloseCapabilities",
     "SessionConfigBoolean",
     "SessionConfigOption",
+    "SessionConfigOptionCategory",
     "SessionConfigOptionsCapabilities",
     "SessionConfigSelect",
     "SessionConfigSelectGroup",
@@ -264,12 +308,16 @@ __all__ = [
     "SetSessionModeRequest",
     "SetSessionModeResponse",
     "StopReason",
+    "StringFormat",
+    "StringMultiSelectItems",
+    "StringPropertySchema",
     "Terminal",
     "TerminalExitStatus",
     "TerminalOutputRequest",
     "TerminalOutputResponse",
     "TextContent",
     "TextResourceContents",
+    "TitledMultiSelectItems",
     "ToolCall",
     "ToolCallContent",
     "ToolCallLocation",
@@ -277,6 +325,7 @@ __all__ = [
     "ToolCallStatus",
     "ToolCallUpdate",
     "ToolKind",
+    "UnknownPropertySchema",
     "UnknownUpdate",
     "UnstructuredCommandInput",
     "UsageUpdate",
@@ -286,3 +335,12 @@ __all__ = [
     "WriteTextFileRequest",
     "WriteTextFileResponse",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from punie.acp.schema.v1 import elicitation
+
+    value = globals()[name] = getattr(elicitation, name)
+    return value

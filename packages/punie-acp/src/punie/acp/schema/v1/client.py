@@ -10,11 +10,11 @@ https://agentclientprotocol.com/protocol/terminals
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from msgspec import field
 
-from punie.acp.schema.v1._base import Uint, Wire
+from punie.acp.schema._base import OnError, Uint, Wire
 from punie.acp.schema.v1.sessions import EnvVariable
 from punie.acp.schema.v1.tools import ToolCallPatch
 
@@ -65,6 +65,8 @@ class RequestPermissionResponse(Wire, frozen=True, kw_only=True):
 class ReadTextFileRequest(Wire, frozen=True, kw_only=True):
     """`fs/read_text_file`: the editor's text, saved or not."""
 
+    on_error: ClassVar[dict[str, OnError]] = {"line": "raise", "limit": "raise"}
+
     session_id: str
     path: str
     """Absolute."""
@@ -95,6 +97,13 @@ class WriteTextFileResponse(Wire, frozen=True, kw_only=True):
 
 class CreateTerminalRequest(Wire, frozen=True, kw_only=True):
     """`terminal/create`: run a command where the person can watch it."""
+
+    on_error: ClassVar[dict[str, OnError]] = {
+        "args": "null",
+        "env": "null",
+        "cwd": "raise",
+        "output_byte_limit": "raise",
+    }
 
     session_id: str
     command: str

@@ -10,9 +10,13 @@ https://agentclientprotocol.com/protocol/session-config-options
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
-from punie.acp.schema.v1._base import Wire
+from punie.acp.schema._base import OnError, Wire
+
+SessionConfigOptionCategory: TypeAlias = (
+    Literal["mode", "model", "model_config", "thought_level"] | str
+)
 
 
 class SessionMode(Wire, frozen=True, kw_only=True):
@@ -26,6 +30,8 @@ class SessionMode(Wire, frozen=True, kw_only=True):
 class SessionModeState(Wire, frozen=True, kw_only=True):
     """The modes there are, and the one that holds."""
 
+    on_error: ClassVar[dict[str, OnError]] = {"available_modes": "default"}
+
     current_mode_id: str
     available_modes: list[SessionMode]
 
@@ -35,6 +41,8 @@ class SessionConfigSelectItem(Wire, frozen=True, kw_only=True):
 
     To send one, build `SessionConfigSelectOption` or `SessionConfigSelectGroup`.
     """
+
+    on_error: ClassVar[dict[str, OnError]] = {"value": "raise", "group": "raise"}
 
     name: str
     value: str | None = None
@@ -52,6 +60,8 @@ class SessionConfigSelectOption(SessionConfigSelectItem, frozen=True, kw_only=Tr
 class SessionConfigSelectGroup(SessionConfigSelectItem, frozen=True, kw_only=True):
     """Values under a heading."""
 
+    on_error: ClassVar[dict[str, OnError]] = {"options": "default"}
+
     group: str
     options: list[SessionConfigSelectItem]
 
@@ -65,8 +75,8 @@ class SessionConfigSelect(Wire, frozen=True, kw_only=True, tag_field="type", tag
     options: list[SessionConfigSelectItem]
     """All options or all groups."""
     description: str | None = None
-    category: str | None = None
-    """`mode`, `model`, `model_config`, `thought_level` or one's own with a leading `_`."""
+    category: SessionConfigOptionCategory | None = None
+    """One's own begins with `_`."""
 
 
 class SessionConfigBoolean(Wire, frozen=True, kw_only=True, tag_field="type", tag="boolean"):
@@ -76,7 +86,7 @@ class SessionConfigBoolean(Wire, frozen=True, kw_only=True, tag_field="type", ta
     name: str
     current_value: bool
     description: str | None = None
-    category: str | None = None
+    category: SessionConfigOptionCategory | None = None
 
 
 SessionConfigOption: TypeAlias = SessionConfigSelect | SessionConfigBoolean
@@ -96,6 +106,8 @@ class SetSessionModeResponse(Wire, frozen=True, kw_only=True):
 class SetSessionConfigOptionRequest(Wire, frozen=True, kw_only=True):
     """`session/set_config_option`."""
 
+    on_error: ClassVar[dict[str, OnError]] = {"type": "raise"}
+
     session_id: str
     config_id: str
     value: str | bool
@@ -105,5 +117,7 @@ class SetSessionConfigOptionRequest(Wire, frozen=True, kw_only=True):
 
 class SetSessionConfigOptionResponse(Wire, frozen=True, kw_only=True):
     """The complete list of options, after the change."""
+
+    on_error: ClassVar[dict[str, OnError]] = {"config_options": "default"}
 
     config_options: list[SessionConfigOption]

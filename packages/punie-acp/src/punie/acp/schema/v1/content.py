@@ -9,9 +9,9 @@ https://agentclientprotocol.com/protocol/content
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
-from punie.acp.schema.v1._base import Wire
+from punie.acp.schema._base import OnError, Wire
 
 Role: TypeAlias = Literal["assistant", "user"]
 
@@ -69,6 +69,8 @@ class EmbeddedResourceResource(Wire, frozen=True, kw_only=True):
     To send one, build `TextResourceContents` or `BlobResourceContents`. The schema tells them
     apart by which field is there, which no typed union can do, so one type receives both.
     """
+
+    on_error: ClassVar[dict[str, OnError]] = {"text": "raise", "blob": "raise"}
 
     uri: str
     mime_type: str | None = None

@@ -9,11 +9,11 @@ https://agentclientprotocol.com/protocol/authentication
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import Meta, field
 
-from punie.acp.schema.v1._base import Wire
+from punie.acp.schema._base import OnError, Wire
 
 ProtocolVersion = Annotated[int, Meta(ge=0, le=65535)]
 """A whole number that grows with each breaking change."""
@@ -170,6 +170,8 @@ class AuthMethod(Wire, frozen=True, kw_only=True):
     To send one, build `AuthMethodAgent` or `AuthMethodTerminal`. Only some variants carry a
     `type`, which no typed union can tell apart, so one type receives all.
     """
+
+    on_error: ClassVar[dict[str, OnError]] = {"type": "raise", "args": "null", "env": "null"}
 
     id: str
     name: str

@@ -12,11 +12,11 @@ https://agentclientprotocol.com/protocol/prompt-turn
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from msgspec import field
 
-from punie.acp.schema.v1._base import Wire
+from punie.acp.schema._base import OnError, Wire
 from punie.acp.schema.v1.config import SessionConfigOption, SessionModeState
 from punie.acp.schema.v1.content import ContentBlock
 
@@ -45,6 +45,15 @@ class McpServer(Wire, frozen=True, kw_only=True):
     To send one, build `McpServerStdio`, `McpServerHttp` or `McpServerSse`. stdio has no `type` in
     the schema, which no typed union can tell apart, so one type receives all.
     """
+
+    on_error: ClassVar[dict[str, OnError]] = {
+        "type": "raise",
+        "command": "raise",
+        "args": "null",
+        "env": "null",
+        "url": "raise",
+        "headers": "null",
+    }
 
     name: str
     type: str | None = None
@@ -83,6 +92,11 @@ class McpServerSse(McpServer, frozen=True, kw_only=True):
 class NewSessionRequest(Wire, frozen=True, kw_only=True):
     """`session/new`."""
 
+    on_error: ClassVar[dict[str, OnError]] = {
+        "mcp_servers": "null",
+        "additional_directories": "null",
+    }
+
     cwd: str
     """Absolute."""
     mcp_servers: list[McpServer]
@@ -100,6 +114,11 @@ class NewSessionResponse(Wire, frozen=True, kw_only=True):
 class LoadSessionRequest(Wire, frozen=True, kw_only=True):
     """`session/load`: replay the history as updates, then answer."""
 
+    on_error: ClassVar[dict[str, OnError]] = {
+        "mcp_servers": "null",
+        "additional_directories": "null",
+    }
+
     session_id: str
     cwd: str
     mcp_servers: list[McpServer]
@@ -116,6 +135,11 @@ class LoadSessionResponse(Wire, frozen=True, kw_only=True):
 class ResumeSessionRequest(Wire, frozen=True, kw_only=True):
     """`session/resume`: go on without a replay."""
 
+    on_error: ClassVar[dict[str, OnError]] = {
+        "mcp_servers": "null",
+        "additional_directories": "null",
+    }
+
     session_id: str
     cwd: str
     mcp_servers: list[McpServer] = field(default_factory=list)
@@ -131,6 +155,8 @@ class ResumeSessionResponse(Wire, frozen=True, kw_only=True):
 
 class ListSessionsRequest(Wire, frozen=True, kw_only=True):
     """`session/list`, one page."""
+
+    on_error: ClassVar[dict[str, OnError]] = {"cwd": "raise", "cursor": "raise"}
 
     cwd: str | None = None
     cursor: str | None = None
@@ -149,6 +175,8 @@ class SessionInfo(Wire, frozen=True, kw_only=True):
 
 class ListSessionsResponse(Wire, frozen=True, kw_only=True):
     """A page of sessions."""
+
+    on_error: ClassVar[dict[str, OnError]] = {"sessions": "default"}
 
     sessions: list[SessionInfo]
     next_cursor: str | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias
 
-from punie.acp.schema.v1._base import Uint, Wire
+from punie.acp.schema._base import Uint, Wire
 from punie.acp.schema.v1.content import ContentBlock
 
 ToolKind: TypeAlias = Literal[

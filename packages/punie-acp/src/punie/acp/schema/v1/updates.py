@@ -5,17 +5,19 @@ https://agentclientprotocol.com/protocol/prompt-turn
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from msgspec import Meta
 
-from punie.acp.schema.v1._base import Uint, Wire
+from punie.acp.schema._base import UNKNOWN_TAG, OnError, Uint, Wire
 from punie.acp.schema.v1.config import SessionConfigOption
 from punie.acp.schema.v1.content import ContentBlock
 from punie.acp.schema.v1.tools import ToolCall, ToolCallUpdate
 
 PlanEntryPriority: TypeAlias = Literal["high", "medium", "low"]
 PlanEntryStatus: TypeAlias = Literal["pending", "in_progress", "completed"]
+NoticeSeverity: TypeAlias = Literal["info", "warning", "error"] | str
+CompactionStatus: TypeAlias = Literal["in_progress", "completed", "failed", "cancelled"] | str
 
 
 class UserMessageChunk(
@@ -59,6 +61,8 @@ class Plan(Wire, frozen=True, kw_only=True, tag_field="sessionUpdate", tag="plan
     https://agentclientprotocol.com/protocol/agent-plan
     """
 
+    on_error: ClassVar[dict[str, OnError]] = {"entries": "default"}
+
     entries: list[PlanEntry]
 
 
@@ -84,6 +88,8 @@ class AvailableCommandsUpdate(
     https://agentclientprotocol.com/protocol/slash-commands
     """
 
+    on_error: ClassVar[dict[str, OnError]] = {"available_commands": "default"}
+
     available_commands: list[AvailableCommand]
 
 
@@ -99,6 +105,8 @@ class ConfigOptionUpdate(
     Wire, frozen=True, kw_only=True, tag_field="sessionUpdate", tag="config_option_update"
 ):
     """The complete list of config options after a change."""
+
+    on_error: ClassVar[dict[str, OnError]] = {"config_options": "default"}
 
     config_options: list[SessionConfigOption]
 
@@ -134,8 +142,7 @@ class UsageUpdate(Wire, frozen=True, kw_only=True, tag_field="sessionUpdate", ta
 class Notice(Wire, frozen=True, kw_only=True, tag_field="sessionUpdate", tag="notice"):
     """A message beside the conversation; only for clients with `session.notices`."""
 
-    severity: str
-    """`info`, `warning`, `error`, or another."""
+    severity: NoticeSeverity
     title: Annotated[str, Meta(min_length=1)]
     description: str | None = None
 
@@ -146,8 +153,7 @@ class CompactionUpdate(
     """The context is being compacted; only for clients with `session.compaction`."""
 
     compaction_id: str
-    status: str
-    """`in_progress`, `completed`, `failed`, `cancelled`, or another."""
+    status: CompactionStatus
     summary: list[ContentBlock] | None = None
     error: str | None = None
 
@@ -161,7 +167,7 @@ class CompactionSummaryChunk(
     content: ContentBlock
 
 
-class UnknownUpdate(Wire, frozen=True, kw_only=True, tag_field="sessionUpdate", tag="_unknown"):
+class UnknownUpdate(Wire, frozen=True, kw_only=True, tag_field="sessionUpdate", tag=UNKNOWN_TAG):
     """An update of a kind that this version does not know. Received only, never sent."""
 
     kind: str

@@ -1,0 +1,180 @@
+"""Elicitation: an agent asks a person for structured input, by a form or on a web page.
+
+Formats are open here, lists of choices are never empty, and a form must tell its fields.
+https://agentclientprotocol.com/protocol/v2/elicitation
+"""
+
+# pyright: reportGeneralTypeIssues=false
+# Variants make fields of the received type required; the check is about positional dataclasses,
+# and every field here is keyword-only.
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, TypeAlias
+
+from msgspec import field
+
+from punie.acp.schema._base import OnError, Uint, Wire
+from punie.acp.schema.v1.elicitation import (
+    BooleanPropertySchema,
+    CompleteElicitationNotification,
+    CreateElicitationResponse,
+    EnumOption,
+    IntegerPropertySchema,
+    NumberPropertySchema,
+    UnknownPropertySchema,
+)
+from punie.acp.schema.v2._base import Some
+
+__all__ = [
+    "BooleanPropertySchema",
+    "CompleteElicitationNotification",
+    "CreateElicitationRequest",
+    "CreateElicitationResponse",
+    "ElicitationFormMode",
+    "ElicitationPropertySchema",
+    "ElicitationSchema",
+    "ElicitationUrlMode",
+    "EnumOption",
+    "IntegerPropertySchema",
+    "MultiSelectItems",
+    "MultiSelectPropertySchema",
+    "NumberPropertySchema",
+    "StringFormat",
+    "StringMultiSelectItems",
+    "StringPropertySchema",
+    "TitledMultiSelectItems",
+    "UnknownPropertySchema",
+]
+
+StringFormat: TypeAlias = Literal["email", "uri", "date", "date-time"] | str
+
+
+class StringPropertySchema(Wire, frozen=True, kw_only=True, tag_field="type", tag="string"):
+    """A text, or one value out of `enum` or `one_of`."""
+
+    on_error: ClassVar[dict[str, OnError]] = dict.fromkeys(
+        ("min_length", "max_length", "pattern", "format", "enum", "one_of"), "raise"
+    )
+
+    title: str | None = None
+    description: str | None = None
+    min_length: Uint | None = None
+    """Characters."""
+    max_length: Uint | None = None
+    pattern: str | None = None
+    """A regular expression."""
+    format: StringFormat | None = None
+    default: str | None = None
+    enum: Some[str] | None = None
+    one_of: Some[EnumOption] | None = None
+
+
+class MultiSelectItems(Wire, frozen=True, kw_only=True):
+    """What a list may hold, as received: `enum` or `any_of` is set.
+
+    To send one, build `StringMultiSelectItems` or `TitledMultiSelectItems`. Only some variants
+    carry a `type`, which no typed union can tell apart, so one type receives all.
+    """
+
+    on_error: ClassVar[dict[str, OnError]] = dict.fromkeys(("type", "enum", "any_of"), "raise")
+
+    type: str | None = None
+    enum: Some[str] | None = None
+    any_of: Some[EnumOption] | None = None
+
+
+class StringMultiSelectItems(MultiSelectItems, frozen=True, kw_only=True):
+    """Plain values."""
+
+    enum: Some[str]
+    # A factory, since a plain default would not be sent.
+    type: str = field(default_factory=lambda: "string")
+
+
+class TitledMultiSelectItems(MultiSelectItems, frozen=True, kw_only=True):
+    """Values with the words a person sees."""
+
+    any_of: Some[EnumOption]
+
+
+class MultiSelectPropertySchema(Wire, frozen=True, kw_only=True, tag_field="type", tag="array"):
+    """Several values out of a list."""
+
+    on_error: ClassVar[dict[str, OnError]] = {"min_items": "raise", "max_items": "raise"}
+
+    items: MultiSelectItems
+    title: str | None = None
+    description: str | None = None
+    min_items: Uint | None = None
+    max_items: Uint | None = None
+    default: list[str] | None = None
+
+
+ElicitationPropertySchema: TypeAlias = (
+    StringPropertySchema
+    | NumberPropertySchema
+    | IntegerPropertySchema
+    | BooleanPropertySchema
+    | MultiSelectPropertySchema
+    | UnknownPropertySchema
+)
+
+
+class ElicitationSchema(Wire, frozen=True, kw_only=True):
+    """The fields of a form: an object's JSON schema, one level deep."""
+
+    on_error: ClassVar[dict[str, OnError]] = {"required": "raise"}
+
+    type: Literal["object"]
+    properties: dict[str, ElicitationPropertySchema]
+    title: str | None = None
+    required: list[str] | None = None
+    description: str | None = None
+
+
+class CreateElicitationRequest(Wire, frozen=True, kw_only=True):
+    """`elicitation/create`, as received: `mode` is `form`, `url` or another.
+
+    To send one, build `ElicitationFormMode` or `ElicitationUrlMode`, with the session it belongs
+    to, or the request outside of any session: one of both, or it is refused.
+    """
+
+    on_error: ClassVar[dict[str, OnError]] = dict.fromkeys(
+        ("session_id", "request_id", "requested_schema", "elicitation_id", "url"), "raise"
+    )
+
+    message: str
+    """What the person is asked."""
+    mode: str
+    session_id: str | None = None
+    tool_call_id: str | None = None
+    request_id: int | str | None = None
+    requested_schema: ElicitationSchema | None = None
+    elicitation_id: str | None = None
+    url: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.session_id is None) == (self.request_id is None):
+            raise ValueError("an elicitation belongs to a session or to a request")
+        if self.mode == "form" and self.requested_schema is None:
+            raise ValueError("a form needs a requestedSchema")
+        if self.mode == "url" and (self.elicitation_id is None or self.url is None):
+            raise ValueError("a url needs an elicitationId and a url")
+
+
+class ElicitationFormMode(CreateElicitationRequest, frozen=True, kw_only=True):
+    """Show a form; needs the capability `elicitation.form`."""
+
+    requested_schema: ElicitationSchema
+    # A factory, since a plain default would not be sent.
+    mode: str = field(default_factory=lambda: "form")
+
+
+class ElicitationUrlMode(CreateElicitationRequest, frozen=True, kw_only=True):
+    """Open a web page; needs the capability `elicitation.url`."""
+
+    elicitation_id: str
+    """`elicitation/complete` names it when the person is done."""
+    url: str
+    mode: str = field(default_factory=lambda: "url")
