@@ -52,6 +52,10 @@ def ask(method, params):
 OPTION = {"type": "select", "id": "mode", "name": "Mode", "currentValue": "a",
           "options": [{"value": "a", "name": "A"}]}
 if FAULT == "option": OPTION["currentValue"] = "b"
+SWITCH = {"type": "boolean", "id": "switch", "name": "Switch", "currentValue": True}
+GROUPS = OPTION | {"id": "model", "options": [
+    {"group": "g", "name": "G", "options": [{"value": "a", "name": "A"}]}]}
+OPTIONS = [] if FAULT == "no options" else [SWITCH, OPTION, GROUPS]
 
 def initialize(id, params):
     version = params["protocolVersion"]
@@ -62,10 +66,12 @@ def initialize(id, params):
     if FAULT == "login": result["authMethods"] = [{"id": "t", "name": "T", "type": "terminal"}]
     if FAULT == "once" and sessions.setdefault("initialized", 0): return fail(id, -32600)
     sessions["initialized"] = 1
-    if FAULT == "print": print("Welcome!", flush=True)
+    if FAULT == "print":
+        for _ in range(5): print("Welcome!", flush=True)
     reply(id, result)
 
 def new_session(id, params):
+    if FAULT == "auth": return fail(id, -32000)
     if not isinstance(params.get("cwd"), str):
         return fail(id, -32603 if FAULT == "params" else -32602)
     if not params["cwd"].startswith("/") and FAULT != "cwd":
@@ -75,7 +81,7 @@ def new_session(id, params):
     if FAULT == "nothing": session = ""
     sessions[session] = params["cwd"]
     if FAULT == "early": update(session, "available_commands_update", availableCommands=[])
-    reply(id, {"sessionId": session, "configOptions": [OPTION]})
+    reply(id, {"sessionId": session, "configOptions": OPTIONS})
 
 def prompt(id, params):
     session, text = params["sessionId"], params["prompt"][0]["text"]
@@ -100,6 +106,8 @@ def run(id, session, text):
         stop = write(session)
     elif FAULT != "silent":
         if FAULT == "kind": update(session, "surprise")
+        if FAULT == "list id": say([session], "odd")
+        if FAULT == "crash": os._exit(3)
         say(session, "Hello")
     if FAULT == "reason": stop = "done"
     turns.pop(id)
@@ -109,6 +117,7 @@ def run(id, session, text):
 def write(session):
     path = os.path.join(sessions[session], "conformance.txt")
     if FAULT != "no call": update(session, "tool_call", toolCallId="t", title="Write")
+    if FAULT == "reads": say(session, str(ask("fs/read_text_file", {"sessionId": session, "path": path})))
     options = [{"optionId": "y", "name": "Yes", "kind": "allow_once"},
                {"optionId": "n", "name": "No", "kind": "reject_once"}]
     if FAULT == "options": options[1]["optionId"] = "y"
@@ -126,8 +135,8 @@ def other(id, method, params):
         return fail(id, -32601) if FAULT == "list" else reply(id, {"sessions": []})
     if method == "session/close": return reply(id, {})
     if method == "session/set_config_option":
-        known = params["configId"] == "mode" or FAULT == "any option"
-        return reply(id, {"configOptions": [OPTION]}) if known else fail(id, -32602)
+        known = params["configId"] == "switch" or FAULT == "any option"
+        return reply(id, {"configOptions": OPTIONS}) if known else fail(id, -32602)
     if FAULT == "method": return reply(id, None)
     fail(id, -32601)
 
@@ -139,7 +148,7 @@ def serve(message):
         if FAULT != "cancel request": cancelled.add(params["requestId"])
     elif method is None and id is not None:
         with answered:
-            answers[id] = message.get("result", {"outcome": {"outcome": "cancelled"}})
+            answers[id] = message.get("result", {})
             answered.notify_all()
     elif method is None:
         fail(None, -32603 if FAULT == "object" else -32600)

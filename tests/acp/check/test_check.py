@@ -59,6 +59,9 @@ FAULTS = {
     "end.children": "child",
 }
 OTHER_FAULTS = [
+    ("capabilities.respected", "reads"),
+    ("prompt.answer", "crash"),
+    ("session.order", "list id"),
     ("prompt.order", "silent"),
     ("session.config", "any option"),
     ("wire.scalar", "dies"),
@@ -97,6 +100,32 @@ async def test_what_a_prompt_cannot_bring_about_is_skipped_with_the_reason(agent
     assert [verdict.outcome for verdict in verdicts] == ["skipped"] * 4
     assert "ended" in verdicts[0].seen
     assert "never asked" in verdicts[2].seen
+
+
+@pytest.mark.parametrize(
+    ("fault", "requirement", "reason"),
+    [
+        ("auth", "session.new", "the agent asks for a login first"),
+        ("no options", "session.config", "the agent has no config options"),
+    ],
+)
+async def test_what_the_agent_does_not_offer_is_skipped_with_the_reason(
+    agent: Command, fault: str, requirement: str, reason: str
+) -> None:
+    verdicts = await examine(agent(fault), timeout=5.0, only=[requirement])
+    assert verdicts == [Finding(requirement, "skipped", "", reason)]
+
+
+async def test_many_stray_lines_are_counted(agent: Command) -> None:
+    (verdict,) = await examine(agent("print"), timeout=5.0, only=["wire.stdout"])
+    assert verdict.seen.startswith('10 times: "Welcome!"; "Welcome!"; "Welcome!"; ...')
+
+
+async def test_an_agent_may_read_the_file_through_a_client_that_serves_files(
+    agent: Command,
+) -> None:
+    (verdict,) = await examine(agent("reads"), timeout=5.0, only=["permission.rejected"])
+    assert verdict.outcome == "held"
 
 
 async def test_an_agent_that_exits_at_once_is_reported_with_its_last_words() -> None:

@@ -86,11 +86,21 @@ def codes(answers: list[Any]) -> list[tuple[int, Any]]:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
-ID = st.none() | st.integers() | st.text(max_size=4) | st.booleans() | st.floats(allow_nan=False)
+ID = (
+    st.none()
+    | st.integers()
+    | st.text(max_size=4)
+    | st.booleans()
+    | st.floats(allow_nan=False, allow_infinity=False)
+)
 METHOD = st.sampled_from(["_bench/ping", "session/new", "session/prompt", "$/cancel_request", "x"])
 # Like messages, each field of its type, of another, or missing.
 ALMOST = st.fixed_dictionaries(

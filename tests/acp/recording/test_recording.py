@@ -114,6 +114,52 @@ async def test_a_client_that_leaves_early_fails_the_replay(recording: Path) -> N
         await playing
 
 
+async def test_a_traced_transport_passes_everything_on() -> None:
+    left, right = pair(max_frame=10)
+    seen: list[tuple[str, bytes]] = []
+    traced = TracedTransport(left, "agent", lambda sender, frame: seen.append((sender, frame)))
+    inbox = Inbox()
+    await traced.open(inbox)
+    await right.open(Inbox())
+    traced.pause_reading()
+    right.send(b"[1]")
+    right.send(b"x" * 11)
+    await some_turns_of_the_loop()
+    assert inbox.got == []
+    traced.resume_reading()
+    traced.send(b"[2]")
+    await traced.drain()
+    await some_turns_of_the_loop()
+    assert inbox.got == [b"[1]", 11]
+    assert seen == [("agent", b"[2]"), ("client", b"[1]")]
+    traced.stop_reading()
+    await some_turns_of_the_loop()
+    assert inbox.got[-1] == "ended"
+    await traced.aclose()
+
+
+async def some_turns_of_the_loop() -> None:
+    """A memory transport delivers on the next turn."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+class Inbox:
+    """Notes what a transport brings."""
+
+    def __init__(self) -> None:
+        self.got: list[Any] = []
+
+    def frame_received(self, frame: bytes) -> None:
+        self.got.append(frame)
+
+    def frame_dropped(self, size: int) -> None:
+        self.got.append(size)
+
+    def ended(self) -> None:
+        self.got.append("ended")
+
+
 def test_values_of_environments_and_headers_are_hidden_and_their_names_kept() -> None:
     frame = {
         "params": {

@@ -48,8 +48,8 @@ class Bench:
     def __init__(
         self, command: Sequence[str], *, folder: Path, prompts: Prompts, timeout: float
     ) -> None:
-        self.report = Report()
-        self.prompts = prompts
+        self.report: Report = Report()
+        self.prompts: Prompts = prompts
         self.project: Path = folder / "project"
         self.project.mkdir()
         self._command = command
@@ -137,7 +137,7 @@ class Bench:
 
     def _last_words(self) -> str:
         """The last line that the agent wrote to stderr."""
-        lines = self._log.read_text("utf-8", errors="replace").split("\n") if self._log else []
+        lines = self._log.read_text("utf-8", errors="replace").split("\n")
         words = [line.strip() for line in lines if line.strip()]
         return f"; stderr ends with: {words[-1]}" if words else ""
 

@@ -58,7 +58,7 @@ class Peer:
         self.capabilities = capabilities
         self.timeout = timeout
         self.permission: Permission = "reject"
-        self.version = 1
+        self.version: int = 1
         self.messages: list[Message] = []
         self.written: list[str] = []
         """Paths that the agent wrote through the client."""
@@ -66,7 +66,7 @@ class Peer:
         self.invalid: list[str] = []
         self.early: list[str] = []
         self.unadvertised: list[str] = []
-        self.sessions_opened = 0
+        self.sessions_opened: int = 0
         self._stdin = stdin
         self._asked: dict[object, str] = {}
         self._sessions: set[object] = set()
@@ -234,7 +234,7 @@ class Peer:
             self.version = version
 
     def _check_session(self, message: Message) -> None:
-        if at(message, "params", "sessionId") not in self._sessions:
+        if _hashable(at(message, "params", "sessionId")) not in self._sessions:
             self.early.append(str(at(message, "params", "update", "sessionUpdate")))
 
     # Serving the agent
