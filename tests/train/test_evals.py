@@ -1,9 +1,12 @@
 """Scores, controls and suites."""
 
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
+from punie.agent.errors import ModelUnavailableError
+from punie.agent.testing.fake_server import open_fake_server
 from punie.train.errors import CaseError, TrainError
 from punie.train.evals.case import Case, Expect, parse_cases, read_cases, suite, suites
 from punie.train.evals.figures import report_cases, score_reports
@@ -71,6 +74,22 @@ async def test_a_model_of_the_registry_is_asked_as_the_agent_asks() -> None:
     assert answered[0].step.arguments["path"] == "a.py"
 
 
+async def test_a_server_that_goes_away_ends_the_run_instead_of_scoring_zero() -> None:
+    async with AsyncExitStack() as stack:
+        async with open_fake_server() as server:
+            name = f"local:{server.url}/fake"
+            subject = await stack.enter_async_context(open_subject(name))
+        with pytest.raises(ModelUnavailableError, match="no model server answers"):
+            await run(subject, [ASK])
+
+
+def test_a_line_may_hold_a_note_and_an_odd_separator(tmp_path: Path) -> None:
+    path = tmp_path / "cases.jsonl"
+    line = '{"id": "a", "prompt": "x\u2028y", "expect": {"tool": null}, "note": 1}\n'
+    path.write_text(line, encoding="utf-8")
+    assert [case.prompt for case in read_cases(path)] == ["x\u2028y"]
+
+
 async def test_adapter_and_grammar_are_for_the_embedded_model_only() -> None:
     with pytest.raises(TrainError, match="only apply"):
         async with open_subject("test", grammar=False):
@@ -88,7 +107,7 @@ async def test_adapter_and_grammar_are_for_the_embedded_model_only() -> None:
             ['{"id": "a", "prompt": "x", "expect": {"tool": null, "arguments": {"p": 1}}}'],
             "without",
         ),
-        (['{"id": "a", "prompt": "x", "expect": {"tool": null}, "note": 1}'], "note"),
+        (['{"id": "a", "prompt": "x", "expect": {"tool": null, "args": 1}}'], "args"),
         ([""], "no cases"),
     ],
 )

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from punie.agent.errors import ModelUnavailableError
 from punie.train.data.generators.results import Recorded
 from punie.train.errors import TrainError
 from punie.train.evals.case import Case
@@ -140,6 +141,8 @@ class _Asking:
 
         try:
             response = await self._ask([self._user(case.prompt)])
+        except ModelUnavailableError:
+            raise  # no model at all is no score of zero
         except Exception as error:  # noqa: BLE001 - a model's failure is a wrong step, not the end
             return Step(error=f"{type(error).__name__}: {error}")
         for part in response.parts:
