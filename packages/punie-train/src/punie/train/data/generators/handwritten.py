@@ -1,4 +1,4 @@
-"""Wordings that people wrote one by one, in `data/handwritten/`: see the README there."""
+"""Wordings written one by one, in `data/handwritten/`: see the README there."""
 
 from __future__ import annotations
 
