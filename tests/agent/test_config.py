@@ -8,6 +8,7 @@ import pytest
 
 from punie.agent import config
 from punie.agent.errors import ConfigError
+from punie.agent.permissions.policy import MODES
 
 
 @pytest.fixture
@@ -28,6 +29,29 @@ def test_the_project_wins_over_the_person(tmp_path: Path, environ: dict[str, str
     write(config.locations(environ).config_file, 'model = "local"\nmode = "plan"\n')
     write(tmp_path / "pyproject.toml", '[tool.punie]\nmodel = "embedded"\n')
     assert config.load(tmp_path, environ) == config.Config(model="embedded", mode="plan")
+
+
+@pytest.mark.parametrize(
+    ("person", "project", "holds"),
+    [
+        ("", "bypass", "ask"),
+        ("", "edit", "ask"),
+        ("", "read-only", "read-only"),
+        ("edit", "bypass", "edit"),
+        ("bypass", "plan", "plan"),
+        ("plan", "", "plan"),
+    ],
+)
+def test_a_project_can_only_tighten_the_mode(
+    tmp_path: Path, environ: dict[str, str], person: str, project: str, holds: str
+) -> None:
+    write(config.locations(environ).config_file, f'mode = "{person}"\n')
+    write(tmp_path / "pyproject.toml", f'[tool.punie]\nmode = "{project}"\n')
+    assert config.load(tmp_path, environ).mode == holds
+
+
+def test_every_mode_has_its_place() -> None:
+    assert sorted(config.STRICTEST_FIRST) == sorted(MODES)
 
 
 def test_the_nearest_project_above_counts(tmp_path: Path) -> None:
@@ -51,6 +75,7 @@ def test_the_xdg_variables_count_only_when_absolute(variable: str) -> None:
         ("[tool.punie]\nmodle = 1\nmoed = 2\n", "unknown setting modle, moed in [tool.punie]"),
         ("[tool.punie]\nmodel = 1\n", "Expected `str`, got `int`"),
         ("[tool]\npunie = 3\n", "Expected `object`"),
+        ('[tool.punie]\nmode = "yolo"\n', "unknown mode 'yolo'"),
         ("[tool.punie\n", "is not valid TOML"),
     ],
 )

@@ -128,10 +128,30 @@ def test_yes_does_not_change_what_a_mode_forbids(punie: Punie, project: Path) ->
     assert not (project / "new.txt").exists()
 
 
-def test_the_project_chooses_model_and_mode(punie: Punie, project: Path) -> None:
-    (project / "pyproject.toml").write_text('[tool.punie]\nmodel = "test"\nmode = "edit"\n')
-    done = punie("ask", "--cwd", str(project), "write new.txt text", cwd=project.parent)
-    assert done.returncode == 0
+def test_the_project_chooses_the_model_and_may_tighten_the_mode(
+    punie: Punie, project: Path
+) -> None:
+    (project / "pyproject.toml").write_text('[tool.punie]\nmodel = "test"\nmode = "plan"\n')
+    done = punie("ask", "--yes", "--cwd", str(project), "write new.txt text", cwd=project.parent)
+    assert done.returncode == 4
+    assert "mode plan" in done.stdout
+    assert not (project / "new.txt").exists()
+
+
+def test_a_cloned_project_cannot_grant_itself_anything(punie: Punie, project: Path) -> None:
+    (project / "pyproject.toml").write_text('[tool.punie]\nmodel = "test"\nmode = "bypass"\n')
+    done = punie("ask", "write new.txt text")
+    assert done.returncode == 4
+    assert not (project / "new.txt").exists()
+
+
+def test_a_person_chooses_the_mode_for_all_projects(
+    punie: Punie, project: Path, home: Path
+) -> None:
+    settings = home / ".config" / "punie" / "config.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('model = "test"\nmode = "edit"\n')
+    assert punie("ask", "write new.txt text").returncode == 0
     assert (project / "new.txt").read_text() == "text"
 
 

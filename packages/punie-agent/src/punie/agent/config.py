@@ -1,8 +1,9 @@
 """Settings of a project and of a person, and where Punie keeps its files on this machine.
 
 Two TOML sources: `[tool.punie]` in the `pyproject.toml` of the session's folder or of the nearest
-one above it, and `config.toml` in the person's configuration folder. The project wins. Which model
-the settings lead to is decided in `punie.agent.models.registry`; options of commands are not here.
+one above it, and `config.toml` in the person's configuration folder. The project wins about the model;
+about the mode the stricter wins, since a project that was only cloned must not grant itself
+anything. Which model the settings lead to is decided in `punie.agent.models.registry`; options of commands are not here.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ import msgspec
 from msgspec import Struct
 
 from punie.agent.errors import ConfigError
+
+STRICTEST_FIRST = ("read-only", "plan", "ask", "edit", "bypass")
+"""The permission modes by how little they allow unasked."""
+DEFAULT_MODE = "ask"
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,6 +80,8 @@ def locations(environ: Mapping[str, str] | None = None) -> Locations:
 def load(cwd: Path, environ: Mapping[str, str] | None = None) -> Config:
     """Read the settings that hold in a folder: the project's over the person's.
 
+    A project can only tighten the mode, compared with the person's own or with `ask`.
+
     Args:
         cwd: The session's folder, absolute.
         environ: Environment variables; those of this process by default.
@@ -83,7 +90,13 @@ def load(cwd: Path, environ: Mapping[str, str] | None = None) -> Config:
         ConfigError: A file cannot be read or holds an unknown key; the message names both.
     """
     project, person = load_project(cwd), load_user(environ)
-    return Config(model=project.model or person.model, mode=project.mode or person.mode)
+    return Config(model=project.model or person.model, mode=_stricter(person.mode, project.mode))
+
+
+def _stricter(person: str, project: str) -> str:
+    if not project:
+        return person
+    return min(person or DEFAULT_MODE, project, key=STRICTEST_FIRST.index)
 
 
 def load_user(environ: Mapping[str, str] | None = None) -> Config:
@@ -140,6 +153,10 @@ def _convert(table: object, where: str) -> Config:
                 f"unknown setting {', '.join(unknown)} in {where}; known are {', '.join(known)}"
             )
     try:
-        return msgspec.convert(table, Config)
+        read = msgspec.convert(table, Config)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {error}") from error
+    if read.mode and read.mode not in STRICTEST_FIRST:
+        known = ", ".join(STRICTEST_FIRST)
+        raise ConfigError(f"unknown mode {read.mode!r} in {where}; known are {known}")
+    return read

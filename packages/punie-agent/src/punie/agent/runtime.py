@@ -12,11 +12,11 @@ import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import cast
 
 from punie.agent import config
-from punie.agent.errors import ConfigError
 from punie.agent.events import Progress
-from punie.agent.permissions.policy import MODES, Mode
+from punie.agent.permissions.policy import Mode
 from punie.agent.sessions.manager import Sessions, new_session_id
 from punie.agent.sessions.session import Brain, OnProgress, Session, SessionWorkspace
 
@@ -148,10 +148,7 @@ class _Opening:
 
 
 def _configured_mode(cwd: Path, environ: Mapping[str, str]) -> Mode:
-    mode = config.load(cwd, environ).mode or "ask"
-    if mode not in MODES:
-        raise ConfigError(f"unknown mode {mode!r} in the settings; known are {', '.join(MODES)}")
-    return mode
+    return cast("Mode", config.load(cwd, environ).mode or config.DEFAULT_MODE)
 
 
 def _resolve(flag: str | None, cwd: Path, environ: Mapping[str, str]) -> str:
