@@ -92,7 +92,7 @@ def test_a_path_of_one_machine_would_be_found(parts: tuple[str, str]) -> None:
     assert PLACES.search("".join(parts))
 
 
-@pytest.mark.parametrize("line", ["packages/work/x", "~" + "/work/", "a pypi package", "./root/x"])
+@pytest.mark.parametrize("line", ["packages/work/x", "~/work" + "/", "a pypi package", "./root/x"])
 def test_an_ordinary_path_is_fine(line: str) -> None:
     assert not PLACES.search(line)
 
