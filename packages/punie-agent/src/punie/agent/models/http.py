@@ -23,6 +23,7 @@ from punie.agent.models import history, servers
 from punie.agent.models.cache import OnProgress, ignore_progress
 from punie.agent.models.spec import ModelSpec
 from punie.agent.models.sse import ChatStream, error_text
+from punie.agent.models.streaming import whole
 
 PROVIDER = "local"
 CONNECT_TIMEOUT = 5.0
@@ -92,12 +93,7 @@ class ChatModel(Model):
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
         """Answer in one piece."""
-        async with self.request_stream(
-            messages, model_settings, model_request_parameters
-        ) as response:
-            async for _ in response:
-                pass
-            return response.get()
+        return await whole(self.request_stream(messages, model_settings, model_request_parameters))
 
     @asynccontextmanager
     async def request_stream(

@@ -22,6 +22,8 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
 from pydantic_ai.settings import ModelSettings
 
+from punie.agent.models.streaming import whole
+
 GREETING = "Hello from Punie's test model."
 PAUSE = 0.05
 """Seconds between two numbers."""
@@ -42,12 +44,7 @@ class ScriptedModel(FunctionModel):
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
         """Answer in one piece, by the same script."""
-        async with self.request_stream(
-            messages, model_settings, model_request_parameters
-        ) as response:
-            async for _ in response:
-                pass
-            return response.get()
+        return await whole(self.request_stream(messages, model_settings, model_request_parameters))
 
 
 async def _answer(

@@ -34,6 +34,7 @@ from punie.agent.models.embedded.decoding import Sampling
 from punie.agent.models.embedded.engine import Engine, Finished, JobEvent, Prefilling, Text
 from punie.agent.models.embedded.grammar import Copied, Grammar
 from punie.agent.models.spec import ModelSpec
+from punie.agent.models.streaming import whole
 from punie.agent.prompts.chat_template import ChatMessage, ToolSpec, render
 
 PROVIDER = "embedded"
@@ -96,12 +97,7 @@ class EmbeddedModel(Model):
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
         """Answer in one piece."""
-        async with self.request_stream(
-            messages, model_settings, model_request_parameters
-        ) as response:
-            async for _ in response:
-                pass
-            return response.get()
+        return await whole(self.request_stream(messages, model_settings, model_request_parameters))
 
     @asynccontextmanager
     async def request_stream(

@@ -1,0 +1,20 @@
+"""What every model that only knows how to stream has in common. Nothing here knows a model."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+
+from pydantic_ai.messages import ModelResponse
+from pydantic_ai.models import StreamedResponse
+
+
+async def whole(stream: AbstractAsyncContextManager[StreamedResponse]) -> ModelResponse:
+    """Read a streamed answer to its end and give it in one piece.
+
+    Args:
+        stream: What a model's `request_stream` returns; opened and closed here.
+    """
+    async with stream as response:
+        async for _ in response:
+            pass
+        return response.get()
