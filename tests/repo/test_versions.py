@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-REQUIREMENT = re.compile(r"(?P<name>punie-\w+)(?:\[\w+\])?(?P<range>.*)")
+REQUIREMENT = re.compile(r"(?P<name>punie-\w+)(?:\[[\w,]+\])?(?P<range>.*)")
 
 
 def siblings(requirements: list[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ first. Readers are awaited: a slow one slows the turn instead of filling memory.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Hashable
 from types import TracebackType
 
@@ -31,7 +32,7 @@ class Emitter:
         self._pending: dict[Hashable, Callable[[], AnyEvent]] = {}
         self._texts: dict[Hashable, list[str]] = {}
         self._waiting = 0
-        self._last = 0.0
+        self._last = -math.inf
         self._wake = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
         self._flusher: asyncio.Task[None] | None = None
