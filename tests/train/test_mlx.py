@@ -15,8 +15,10 @@ preload_fast_blas()
 import mlx.core as mx  # noqa: E402, TID251
 import mlx.nn as nn  # noqa: E402, TID251
 from mlx.utils import tree_flatten  # noqa: E402, TID251
+from mlx_lm.utils import load_adapters  # noqa: E402, TID251
 
 from punie.train.backends import llama, mlx  # noqa: E402
+from punie.train.backends.checkpoints import Checkpoints  # noqa: E402
 
 ROWS = [
     Tokens(ids=(1, 5, 6, 7, 9, 30, 31, 2), weights=(0, 0, 0, 0, 0, 1.0, 1.0, 0.5), kind="a"),
@@ -74,44 +76,85 @@ def test_rows_without_a_common_beginning_need_no_prefix(model: Any) -> None:
     assert fast == pytest.approx(plain, rel=1e-5)
 
 
-def test_training_lowers_the_loss_and_saves_at_checkpoints(tiny: Path) -> None:
-    model = mlx.load(tiny)
+def lora(folder: Path) -> Any:
+    """A model with fresh LoRA layers."""
+    model = mlx.load(folder)
     mlx.add_lora(model, LoraSpec(rank=4), seed=0)
-    saved: list[int] = []
+    return model
+
+
+class Stopped(Exception):
+    """The run was killed."""
+
+
+def test_training_lowers_the_loss_and_keeps_its_last_state(tiny: Path, tmp_path: Path) -> None:
     seen: list[Progress] = []
     losses = mlx.train(
-        model,
+        lora(tiny),
         ROWS,
         schedule=Schedule(lr=3e-3, warmup=2, steps=25, checkpoint=10),
-        save=saved.append,
+        checkpoints=Checkpoints(tmp_path / "states", key="k"),
         report=seen.append,
     )
     assert losses[-1] < 0.8 * losses[0]
-    assert saved == [10, 20, 25]
+    assert sorted(path.name for path in (tmp_path / "states").iterdir()) == ["25", "key"]
     assert [at.step for at in seen] == list(range(1, 26))
     assert seen[-1].seconds_left == 0
 
 
-def test_a_loss_that_is_no_number_stops_with_the_step(tiny: Path) -> None:
-    model = mlx.load(tiny)
-    mlx.add_lora(model, LoraSpec(rank=4), seed=0)
+@pytest.mark.parametrize("killed_at", [1, 5, 6, 11])
+def test_a_killed_run_goes_on_to_the_same_bytes(tiny: Path, tmp_path: Path, killed_at: int) -> None:
+    schedule = Schedule(lr=3e-3, warmup=2, steps=12, checkpoint=5, batch_size=2)
+
+    def run(name: str, model: Any, report: Any) -> list[float]:
+        states = Checkpoints(tmp_path / name, key="k")
+        return mlx.train(model, ROWS, schedule=schedule, checkpoints=states, report=report)
+
+    def kill(at: Progress) -> None:
+        if at.step == killed_at:
+            raise Stopped
+
+    whole, resumed = lora(tiny), lora(tiny)
+    losses = run("whole", whole, lambda _at: None)
+    with pytest.raises(Stopped):
+        run("killed", lora(tiny), kill)
+    steps: list[int] = []
+    assert run("killed", resumed, lambda at: steps.append(at.step)) == losses
+    assert steps[0] == (killed_at - 1) // 5 * 5 + 1  # a state is kept after its step was told
+    expected = dict(tree_flatten(whole.trainable_parameters()))
+    for name, array in tree_flatten(resumed.trainable_parameters()):
+        assert mx.array_equal(array, expected[name]).item(), name
+
+
+def test_states_of_another_run_are_never_resumed(tiny: Path, tmp_path: Path) -> None:
+    for key in ("one", "other"):
+        steps: list[int] = []
+        mlx.train(
+            lora(tiny),
+            ROWS,
+            schedule=Schedule(steps=3, checkpoint=1),
+            checkpoints=Checkpoints(tmp_path, key=key),
+            report=lambda at: steps.append(at.step),  # noqa: B023
+        )
+        assert steps == [1, 2, 3]
+
+
+def test_a_loss_that_is_no_number_stops_with_the_step(tiny: Path, tmp_path: Path) -> None:
+    model = lora(tiny)
     broken = model.model.embed_tokens.weight
     model.model.embed_tokens.weight = mx.full(broken.shape, float("nan"))
-    saved: list[int] = []
+    states = Checkpoints(tmp_path, key="k")
+    schedule = Schedule(steps=5, checkpoint=1)
     with pytest.raises(NanLossError, match="step 1") as stopped:
-        mlx.train(
-            model, ROWS, schedule=Schedule(steps=5), save=saved.append, report=lambda _at: None
-        )
+        mlx.train(model, ROWS, schedule=schedule, checkpoints=states, report=lambda _at: None)
     assert stopped.value.step == 1
-    assert saved == []
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
 
 
 def test_an_adapter_is_read_back_as_it_was_saved(tiny: Path, tmp_path: Path, model: Any) -> None:
     spec = LoraSpec(rank=4, scale=2.0)
     mlx.save_adapter(model, tmp_path / "adapter", spec)
-    again = mlx.load(tiny)
-    mlx.add_lora(again, spec, seed=9)
-    mlx.load_weights(again, tmp_path / "adapter")
+    again = load_adapters(mlx.load(tiny), str(tmp_path / "adapter"))
     assert sorted(p.name for p in (tmp_path / "adapter").iterdir()) == [mlx.CONFIG, mlx.WEIGHTS]
     ids = mx.array([[1, 5, 6, 7]])
     assert mx.allclose(again(ids), model(ids)).item()

@@ -9,7 +9,7 @@ from punie.train.backends.tokenizer import load_tokenizer
 from punie.train.data.example import Example, answered, called, example, returned, said
 from punie.train.data.render import Renderer, Weights
 from punie.train.errors import EmptyTargetError
-from punie.train.stages.base import tool_specs
+from punie.train.stages.bases import tool_specs
 
 EXACT = Weights(call=1.0, answer=0.5, report=0.25, first=1.0)
 TOOLS = tool_specs(["run_tests(path)"])

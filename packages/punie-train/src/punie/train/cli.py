@@ -65,7 +65,7 @@ def run(phase: str, output: Path | None) -> None:
     help="Where `promote` puts the adapter.",
 )
 def stage(stage: str, phase: str, output: Path | None, to: Path | None) -> None:
-    """Run one STAGE of PHASE: harvest, generate, validate, train, evaluate or promote."""
+    """Run one STAGE of PHASE, such as `train`, or `promote`; also when nothing changed."""
     from punie.train import pipeline
     from punie.train.phases import load_phase
     from punie.train.stages import fit
@@ -82,6 +82,53 @@ def stage(stage: str, phase: str, output: Path | None, to: Path | None) -> None:
             raise click.UsageError("promote needs --to DIR")
         fit.promote(Work(chosen, folder, say), to)
         say.line(f"promoted to {to}")
+
+
+@train.command()
+@click.argument("phase")
+@_output
+def status(phase: str, output: Path | None) -> None:
+    """Tell which stages of PHASE have run, and which are stale and why."""
+    from punie.train import pipeline
+    from punie.train.phases import load_phase
+
+    chosen = load_phase(phase)
+    for name, state in pipeline.status(chosen, output or Path("runs", chosen.name)):
+        click.echo(f"{name:<10} {state}")
+
+
+@train.command()
+@click.argument("before", type=click.Path(file_okay=False, exists=True, path_type=Path))
+@click.argument("after", type=click.Path(file_okay=False, exists=True, path_type=Path))
+def compare(before: Path, after: Path) -> None:
+    """Set the evaluations of two runs side by side; BEFORE and AFTER are folders of artefacts."""
+    from punie.train.evals.report import compare as side_by_side
+    from punie.train.stages.fit import REPORT, read_report
+
+    click.echo(side_by_side(read_report(before / REPORT), read_report(after / REPORT)))
+
+
+@train.command()
+@click.option(
+    "--ledger",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("runs/ledger.jsonl"),
+    show_default=True,
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("MODEL_PERFORMANCE_TRACKER.md"),
+    show_default=True,
+)
+def report(path: Path, output: Path) -> None:
+    """Write the performance tracker from the ledger of evaluations."""
+    from punie.train import ledger
+
+    entries = ledger.read(path)
+    output.write_text(ledger.to_markdown(entries), encoding="utf-8")
+    click.echo(f"{output}: {len(entries)} evaluations", err=True)
 
 
 @train.command("eval")

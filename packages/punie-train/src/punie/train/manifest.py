@@ -13,7 +13,7 @@ import subprocess
 from datetime import UTC, datetime
 from importlib import metadata, resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -51,6 +51,23 @@ class Manifest(Struct, frozen=True, kw_only=True):
     """Date and time, UTC."""
 
 
+class Surroundings(NamedTuple):
+    """Where and when something was made."""
+
+    machine: str
+    commit: str
+    made: str
+
+
+def surroundings() -> Surroundings:
+    """Look at machine, working tree and clock."""
+    return Surroundings(
+        machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        commit=_commit(),
+        made=datetime.now(tz=UTC).isoformat(timespec="seconds"),
+    )
+
+
 def make(
     *,
     phase: str,
@@ -61,6 +78,7 @@ def make(
     seconds: float,
 ) -> Manifest:
     """Fill in what every manifest says about its surroundings."""
+    about = surroundings()
     return Manifest(
         phase=phase,
         stage=stage,
@@ -68,10 +86,10 @@ def make(
         outputs={name: file_digest(path) for name, path in outputs.items()},
         figures=figures,
         seconds=round(seconds, 1),
-        machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        machine=about.machine,
         versions=versions(),
-        commit=_commit(),
-        made=datetime.now(tz=UTC).isoformat(timespec="seconds"),
+        commit=about.commit,
+        made=about.made,
     )
 
 

@@ -1,11 +1,12 @@
 """Runs the stages of a phase whose inputs changed, and nothing else.
 
 Artefacts lie in one folder, `runs/PHASE` by default. A stage writes its manifest last, so what was
-interrupted runs again. First cut: training starts over instead of resuming at a checkpoint.
+interrupted runs again; training goes on at its last checkpoint.
 """
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import NamedTuple
 from punie.train import manifest
 from punie.train.errors import PhaseError
 from punie.train.phases.spec import Phase
-from punie.train.stages import fit, prepare
+from punie.train.stages import bases, compress, fit, prepare
 from punie.train.stages.base import Outcome, Say, Work
 
 
@@ -24,6 +25,8 @@ class Stage(NamedTuple):
     name: str
     inputs: Callable[[Work], dict[str, str]]
     run: Callable[[Work], Outcome]
+    applies: Callable[[Phase], bool] = lambda _: True
+    """Whether a phase has this stage."""
 
 
 def _harvest_inputs(work: Work) -> dict[str, str]:
@@ -41,13 +44,10 @@ def _generate_inputs(work: Work) -> dict[str, str]:
 
 
 def _examples(work: Work) -> dict[str, str]:
-    from punie.agent.models.embedded.convert import fingerprint
-    from punie.agent.models.embedded.spec import embedded_spec
-
-    spec = embedded_spec()
+    spec = bases.serving(work.phase)
     return {
         "examples": manifest.file_digest(work.path(prepare.EXAMPLES)),
-        "base": fingerprint(None),
+        "base": bases.base_fingerprint(work.phase, work.folder),
         "serving": manifest.digest([spec.instructions, spec.tools, work.phase.max_tokens]),
         "weights": manifest.digest(work.phase.weights),
     }
@@ -58,11 +58,34 @@ def _train_inputs(work: Work) -> dict[str, str]:
     return {**_examples(work), "hyperparameters": how}
 
 
-def _evaluate_inputs(work: Work) -> dict[str, str]:
+def _fuse_inputs(work: Work) -> dict[str, str]:
     return {
         "adapter": manifest.file_digest(work.path(fit.ADAPTER_FILES[0])),
+        "base": bases.base_fingerprint(work.phase, work.folder),
+    }
+
+
+def _quantize_inputs(work: Work) -> dict[str, str]:
+    return {
+        "fused": _fingerprint(work.path(fit.FUSED)),
+        "rounding": manifest.digest(work.phase.quantize),
+    }
+
+
+def _evaluate_inputs(work: Work) -> dict[str, str]:
+    folder = fit.served_folder(work)
+    return {
+        "model": _fingerprint(folder)
+        if folder
+        else manifest.file_digest(work.path(fit.ADAPTER_FILES[0])),
         "suite": manifest.digest(work.phase.evaluation),
     }
+
+
+def _fingerprint(folder: Path) -> str:
+    if not (folder / "config.json").is_file():
+        raise FileNotFoundError(errno.ENOENT, "no model folder", str(folder))
+    return bases.folder_fingerprint(folder)
 
 
 STAGES = (
@@ -70,6 +93,8 @@ STAGES = (
     Stage("generate", _generate_inputs, prepare.generate),
     Stage("validate", _examples, prepare.validate),
     Stage("train", _train_inputs, fit.train),
+    Stage("fuse", _fuse_inputs, compress.fuse, compress.fuses),
+    Stage("quantize", _quantize_inputs, compress.quantize, compress.quantizes),
     Stage("evaluate", _evaluate_inputs, fit.evaluate),
 )
 
@@ -88,7 +113,8 @@ def run(phase: Phase, folder: Path, *, say: Say, done: Say) -> None:
         GateError: The trained model stays below a gate.
     """
     for stage in STAGES:
-        run_stage(stage, phase, folder, say=say, done=done)
+        if stage.applies(phase):
+            run_stage(stage, phase, folder, say=say, done=done)
     fit.check_gates(phase, folder / fit.REPORT)
 
 
@@ -102,7 +128,7 @@ def run_stage(
         say(f"{stage.name}: {text}")
 
     work = Work(phase, folder, say_more)
-    path = folder / f"{stage.name}.manifest.json"
+    path = _manifest_path(stage, folder)
     try:
         inputs = stage.inputs(work)
     except FileNotFoundError as error:
@@ -114,7 +140,7 @@ def run_stage(
         done(f"{stage.name}: unchanged")
         return
     start = time.monotonic()
-    outcome = stage.run(work)
+    outcome = stage.run(work._replace(key=manifest.digest(inputs)))
     made = manifest.make(
         phase=phase.name,
         stage=stage.name,
@@ -126,6 +152,45 @@ def run_stage(
     manifest.write(made, path)
     figures = ", ".join(f"{key} {value}" for key, value in outcome.figures.items())
     done(f"{stage.name}: done in {made.seconds} s; {figures}")
+
+
+def status(phase: Phase, folder: Path) -> list[tuple[str, str]]:
+    """Tell of each stage whether it has run and still holds.
+
+    Args:
+        phase: Its stages, those that apply.
+        folder: Where its artefacts lie.
+
+    Returns:
+        Name and state: `not run`, `current` with date and time taken, or `stale` with the inputs
+        that changed.
+    """
+    work = Work(phase, folder, _silent)
+    return [(stage.name, _state(stage, work)) for stage in STAGES if stage.applies(phase)]
+
+
+def _state(stage: Stage, work: Work) -> str:
+    made = manifest.read(_manifest_path(stage, work.folder))
+    if made is None:
+        return "not run"
+    try:
+        inputs = stage.inputs(work)
+    except FileNotFoundError as error:
+        return f"stale: {error.filename} is missing"
+    changed = sorted(k for k, value in inputs.items() if made.inputs.get(k) != value)
+    if changed:
+        return f"stale: {', '.join(changed)} changed"
+    if not manifest.holds(made, inputs, work.folder):
+        return "stale: its files are not as it left them"
+    return f"current: {made.made}, {made.seconds} s"
+
+
+def _silent(_text: str) -> None:
+    pass
+
+
+def _manifest_path(stage: Stage, folder: Path) -> Path:
+    return folder / f"{stage.name}.manifest.json"
 
 
 def stage_named(name: str) -> Stage:

@@ -31,6 +31,8 @@ class Progress(Struct, frozen=True, kw_only=True):
 
     step: int
     steps: int
+    resumed: int = 0
+    """Steps that an earlier run had done."""
     loss: float
     lr: float
     seconds: float
@@ -41,7 +43,7 @@ class Progress(Struct, frozen=True, kw_only=True):
     @property
     def seconds_left(self) -> float:
         """Estimate from the average so far."""
-        return self.seconds / self.step * (self.steps - self.step)
+        return self.seconds / (self.step - self.resumed) * (self.steps - self.step)
 
 
 def batches(

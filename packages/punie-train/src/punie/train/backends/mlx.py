@@ -39,6 +39,7 @@ from mlx_lm.tuner.utils import linear_to_lora_layers
 
 from punie.train.backends import llama
 from punie.train.backends.base import NanLossError, Progress, batches, shared_prefix
+from punie.train.backends.checkpoints import Checkpoints, State
 from punie.train.data.tokens import Tokens
 from punie.train.phases.spec import LoraSpec, Schedule
 
@@ -216,7 +217,7 @@ def train(
     rows: Sequence[Tokens],
     *,
     schedule: Schedule,
-    save: Callable[[int], None],
+    checkpoints: Checkpoints,
     report: Callable[[Progress], None],
 ) -> list[float]:
     """Train the LoRA matrices of `model` in place.
@@ -225,7 +226,7 @@ def train(
         model: With LoRA layers.
         rows: All examples.
         schedule: Steps, rate, batch limits.
-        save: Called with the step at checkpoints and at the end.
+        checkpoints: Where states are kept, and from where an interrupted run goes on.
         report: Called once per step.
 
     Returns:
@@ -236,10 +237,12 @@ def train(
     """
     optimizer = optim.Adam(learning_rate=rate(schedule))
     loss_and_gradient = nn.value_and_grad(model, batch_loss)
-    losses: list[float] = []
+    done, losses = checkpoints.restore(model, optimizer)
     examples = 0
     start = time.monotonic()
     for step, group in enumerate(_steps(rows, schedule), 1):
+        if step <= done:
+            continue
         loss, gradient = loss_and_gradient(model, collate([rows[i] for i in group]))
         gradient, _ = optim.clip_grad_norm(gradient, schedule.clip)
         optimizer.update(model, gradient)
@@ -252,6 +255,7 @@ def train(
             Progress(
                 step=step,
                 steps=schedule.steps,
+                resumed=done,
                 loss=losses[-1],
                 lr=_number(optimizer.learning_rate),
                 seconds=time.monotonic() - start,
@@ -259,7 +263,7 @@ def train(
             )
         )
         if step % schedule.checkpoint == 0 or step == schedule.steps:
-            save(step)
+            checkpoints.save(model, optimizer, State(step, losses))
     return losses
 
 
@@ -314,12 +318,3 @@ def halve(source: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     _save({name: array.astype(mx.float16) for name, array in weights.items()}, target / WEIGHTS)
     shutil.copyfile(source / CONFIG, target / CONFIG)
-
-
-def load_weights(model: Any, folder: Path) -> None:
-    """Put saved LoRA matrices into a model that has such layers; used to go on training."""
-    weights = mx.load(str(folder / WEIGHTS))
-    assert isinstance(weights, dict)
-    model.load_weights(
-        [(name, array.astype(mx.float32)) for name, array in weights.items()], strict=False
-    )

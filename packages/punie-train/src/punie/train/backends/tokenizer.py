@@ -1,4 +1,4 @@
-"""Opens the tokenizer of a model folder, the one that serving uses."""
+"""Opens the tokenizer of a model folder, the one that serving uses, and finds such folders."""
 
 # mlx_lm ships no types that strict mode accepts.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -17,3 +17,18 @@ def load_tokenizer(folder: Path) -> Any:
     from mlx_lm.utils import load_tokenizer as load
 
     return load(folder)
+
+
+def cached_repository(name: str) -> Path | None:
+    """Find the folder of a Hugging Face repository that is on this machine; nothing is fetched.
+
+    Args:
+        name: `owner/name`.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(str(snapshot_download(name, local_files_only=True)))
+    except (LocalEntryNotFoundError, HFValidationError):
+        return None

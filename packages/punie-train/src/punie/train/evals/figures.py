@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from punie.train.data.generators.results import Recorded
 from punie.train.evals.run import Subject, Told
-from punie.train.evals.scorers import Rate, rate, states_figures
+from punie.train.evals.scorers import rate, states_figures
+from punie.train.ledger import Rate
 
 
 class ReportCase(Struct, frozen=True, kw_only=True):

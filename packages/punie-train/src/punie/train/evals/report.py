@@ -7,9 +7,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from punie.train import manifest
 from punie.train.evals.figures import FiguresReport, ModelSeen
 from punie.train.evals.run import Answered, Subject
-from punie.train.evals.scorers import Rate, rate, score
+from punie.train.evals.scorers import rate, score
+from punie.train.ledger import Entry, Rate, percent
 
 
 class Failure(Struct, frozen=True, kw_only=True):
@@ -73,11 +75,7 @@ def to_text(report: EvalReport | FiguresReport) -> str:
     lines = [
         f"model           {report.model.spec} ({report.model.fingerprint[:12]})",
         f"cases           {report.n}",
-        *(
-            f"{name:<15} {_percent(share.value)} (95 %: {_percent(share.ci95[0])}-"
-            f"{_percent(share.ci95[1])})"
-            for name, share in shares(report).items()
-        ),
+        *(f"{name:<15} {percent(share)}" for name, share in shares(report).items()),
     ]
     if isinstance(report, FiguresReport):
         lines += [f"  {f.id} {f.tool}: {f.headline!r} got {f.got!r}" for f in report.failures]
@@ -99,5 +97,52 @@ def shares(report: EvalReport | FiguresReport) -> dict[str, Rate]:
     }
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+def compare(before: EvalReport, after: EvalReport) -> str:
+    """Set two reports side by side, for people.
+
+    A difference is called one only when the intervals do not overlap; that is stricter than a test.
+
+    Args:
+        before: One report.
+        after: Another, best on the same suite.
+    """
+    lines = [
+        f"before  {before.model.spec} ({before.model.fingerprint[:12]}), {before.n} cases",
+        f"after   {after.model.spec} ({after.model.fingerprint[:12]}), {after.n} cases",
+    ]
+    others = shares(after)
+    for name, old in shares(before).items():
+        new = others[name]
+        apart = old.ci95[1] < new.ci95[0] or new.ci95[1] < old.ci95[0]
+        points = 100 * (new.value - old.value)
+        verdict = f"{points:+.1f} points" + ("" if apart else ", within the intervals")
+        lines.append(f"{name:<15} {percent(old)} -> {percent(new)}: {verdict}")
+    was = {failure.id for failure in before.failures}
+    now = {failure.id for failure in after.failures}
+    lines += [f"newly wrong     {' '.join(sorted(now - was)) or '-'}"]
+    lines += [f"newly right     {' '.join(sorted(was - now)) or '-'}"]
+    return "\n".join(lines)
+
+
+def entry(report: EvalReport | FiguresReport, *, phase: str, suite: str, seconds: float) -> Entry:
+    """Write a report as a line of the ledger.
+
+    Args:
+        report: What was measured.
+        phase: The phase that made the model; empty when none did.
+        suite: What it was measured on.
+        seconds: How long it took.
+    """
+    about = manifest.surroundings()
+    return Entry(
+        made=about.made,
+        phase=phase,
+        model=report.model.spec,
+        fingerprint=report.model.fingerprint,
+        suite=suite,
+        n=report.n,
+        shares=shares(report),
+        seconds=round(seconds, 1),
+        commit=about.commit,
+        machine=about.machine,
+    )

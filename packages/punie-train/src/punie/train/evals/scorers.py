@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from punie.train.evals.case import Case
+from punie.train.ledger import Rate
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
@@ -86,13 +87,6 @@ def states_figures(headline: str, sentence: str) -> bool:
         return headline.lower() in sentence.lower()
     said = _NUMBER.findall(sentence)
     return all(number in said for number in wanted)
-
-
-class Rate(Struct, frozen=True, kw_only=True):
-    """A share with its 95 % interval."""
-
-    value: float
-    ci95: tuple[float, float]
 
 
 def rate(hits: int, n: int) -> Rate:

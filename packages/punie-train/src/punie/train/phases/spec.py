@@ -5,11 +5,16 @@ Phases are TOML files in this folder or below the entry point group `punie.phase
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
 
 from punie.train.data.dataset import Mix
 from punie.train.data.generators.harvest import Plan
 from punie.train.data.render import Weights
+
+OWN = ("embedded", "random")
+"""Bases that the embedded model's spec describes."""
 
 
 class LoraSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,10 +65,36 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     seed: int = 0
 
 
+class Serving(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a base that is not `embedded` is served: training sees the same."""
+
+    instructions: str
+    """The system prompt."""
+    tools: tuple[str, ...] = ()
+    """As in a `ModelSpec`; empty offers all."""
+    calls_per_turn: int = 0
+    result_limit: int = 8_000
+    """Characters of a tool result."""
+    context_window: int = 32_768
+    """Tokens."""
+
+
+class Quantize(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the fused weights are rounded."""
+
+    bits: Literal[3, 4, 5, 6, 8]
+    group_size: Literal[32, 64, 128] = 64
+    """Weights that share a scale and an offset."""
+    keep: tuple[str, ...] = ()
+    """Parts of names of layers that stay as they are, such as `lm_head`."""
+
+
 class Evaluation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the trained model is measured on before it may be promoted."""
 
     suite: str
+    cases: int = 0
+    """Only the first ones, for a quick look; 0 takes all."""
 
 
 class Gates(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,13 +110,30 @@ class Phase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str
     description: str
     base: str
-    """`embedded`: the model that punie-agent fetches and converts. Its spec gives instructions,
-    tools and the length of results, so that training sees what serving sends."""
+    """`embedded`: the model that punie-agent fetches and converts; `random`: its shape in small with
+    random weights, which learns nothing worth and needs no download; else an MLX folder, or a
+    repository of Hugging Face that is on this machine already."""
+    serving: Serving | None = None
+    """`None` for `embedded` and `random`: the embedded model's spec decides."""
     max_tokens: int = 1024
     """Longest example."""
     data: Data
     weights: Weights = Weights()
     lora: LoraSpec = LoraSpec()
     schedule: Schedule = Schedule()
+    fuse: bool = False
+    """Whether the adapter is merged into the weights, at full precision, to be served alone."""
+    quantize: Quantize | None = None
+    """Rounds the fused weights; needs `fuse`."""
     evaluation: Evaluation
     gates: Gates
+
+    def __post_init__(self) -> None:
+        if self.quantize is not None and not self.fuse:
+            raise ValueError(
+                "`quantize` needs `fuse = true`: an adapter merged into rounded weights is lost"
+            )
+        if (self.serving is None) != (self.base in OWN):
+            raise ValueError(
+                f"a base other than {' and '.join(OWN)} needs the table `serving`, and only such"
+            )

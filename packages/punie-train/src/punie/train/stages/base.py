@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,8 @@ class Work(NamedTuple):
     phase: Phase
     folder: Path
     say: Say
+    key: str = ""
+    """What the running stage is made from: the digest of its inputs."""
 
     def path(self, name: str) -> Path:
         """Name an artefact."""
@@ -34,54 +36,6 @@ class Outcome(Struct, frozen=True, kw_only=True):
     outputs: tuple[str, ...]
     """Files in the folder."""
     figures: dict[str, Any] = {}
-
-
-class Served(NamedTuple):
-    """How the base model is served, which is how it is trained."""
-
-    model: Path
-    instructions: str
-    tools: list[dict[str, Any]]
-    result_limit: int
-
-
-def served(phase: Phase) -> Served:
-    """Take folder, instructions and tools from the spec of the phase's base model.
-
-    Raises:
-        PhaseError: The base is not known.
-        ModelUnavailableError: The weights cannot be fetched or converted.
-    """
-    from punie.agent.models.embedded.convert import ensure_embedded_model
-    from punie.agent.models.embedded.spec import embedded_spec
-    from punie.train.errors import PhaseError
-
-    if phase.base != "embedded":
-        raise PhaseError(f"phase {phase.name}: the only base that can be trained is `embedded`")
-    spec = embedded_spec()
-    return Served(
-        ensure_embedded_model(),
-        spec.instructions,
-        tool_specs(spec.tools),
-        spec.result_limit,
-    )
-
-
-def tool_specs(names: Sequence[str]) -> list[dict[str, Any]]:
-    """Describe catalog tools as the chat template takes them."""
-    from punie.agent.tools import catalog
-
-    return [
-        {
-            "type": "function",
-            "function": {
-                "name": tool.name,
-                "description": tool.description,
-                "parameters": tool.schema,
-            },
-        }
-        for tool in catalog.select(names)
-    ]
 
 
 def wordings(phase: Phase) -> list[Wording]:

@@ -4,49 +4,49 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from punie.train import manifest
+from punie.train import ledger, manifest
 from punie.train.errors import GateError, TrainError
 from punie.train.phases.spec import Phase
-from punie.train.stages import prepare
-from punie.train.stages.base import Outcome, Work, served
+from punie.train.stages import bases, prepare
+from punie.train.stages.base import Outcome, Work
 
-ADAPTER = "adapter"
+if TYPE_CHECKING:
+    from punie.train.evals.report import EvalReport
+
+ADAPTER, FUSED, QUANTIZED = "adapter", "fused", "quantized"
 REPORT = "report.json"
 WEIGHTS, CONFIG = "adapters.safetensors", "adapter_config.json"
 ADAPTER_FILES = (f"{ADAPTER}/{WEIGHTS}", f"{ADAPTER}/{CONFIG}")
 
 
 def train(work: Work) -> Outcome:
-    """Train the adapter; checkpoints lie beside it."""
+    """Train the adapter; an interrupted run goes on at its last checkpoint."""
     from punie.agent.models.embedded.blas import preload_fast_blas
 
     blas = preload_fast_blas()
     phase = work.phase
-    how = served(phase)
-    rows = prepare.tokens(phase, how, prepare.load(work.path(prepare.EXAMPLES)))
+    rows = prepare.tokens(work, prepare.load(work.path(prepare.EXAMPLES)))
     from punie.train.backends import mlx
     from punie.train.backends.base import Progress
+    from punie.train.backends.checkpoints import Checkpoints
 
     mlx.keep_memory()
-    model = mlx.load(how.model)
+    model = mlx.load(bases.base_folder(phase, work.folder))
     parameters = mlx.add_lora(model, phase.lora, seed=phase.schedule.seed)
-
-    def save(step: int) -> None:
-        if step == phase.schedule.steps:
-            mlx.save_adapter(model, work.path(ADAPTER), phase.lora)
-        else:
-            mlx.save_adapter(model, work.path(f"checkpoints/{step}"), phase.lora)
+    checkpoints = Checkpoints(work.path("checkpoints"), key=work.key)
 
     def report(at: Progress) -> None:
         minutes = at.seconds_left / 60
         work.say(f"step {at.step}/{at.steps}, loss {at.loss:.3f}, {minutes:.0f} min left")
 
-    losses = mlx.train(model, rows, schedule=phase.schedule, save=save, report=report)
+    losses = mlx.train(model, rows, schedule=phase.schedule, checkpoints=checkpoints, report=report)
+    mlx.save_adapter(model, work.path(ADAPTER), phase.lora)
     tail = losses[-min(20, len(losses)) :]
     figures: dict[str, Any] = {
         "trainable_parameters": parameters,
@@ -58,12 +58,21 @@ def train(work: Work) -> Outcome:
 
 
 def evaluate(work: Work) -> Outcome:
-    """Score the adapter on the phase's suite, through the engine that serves it."""
+    """Score what the phase ends with, through the engine that serves it; the ledger has it too."""
+    from punie.train.evals.report import entry
+
+    start = time.monotonic()
     report = asyncio.run(_evaluate(work))
+    seconds = time.monotonic() - start
     path = work.path(REPORT)
     partial = path.with_name(f"partial-{path.name}")
     partial.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
     Path(partial).replace(path)
+    phase = work.phase
+    ledger.append(
+        work.folder.parent / ledger.LEDGER,
+        entry(report, phase=phase.name, suite=phase.evaluation.suite, seconds=seconds),
+    )
     figures = {"n": report.n, **{n: msgspec.to_builtins(r) for n, r in _shares(report).items()}}
     return Outcome(outputs=(REPORT,), figures=figures)
 
@@ -73,18 +82,44 @@ async def _evaluate(work: Work) -> Any:
     from punie.train.evals.report import evaluate as sum_up
     from punie.train.evals.run import open_subject, run
 
-    cases = suite(work.phase.evaluation.suite)
-    async with open_subject("embedded", adapter=work.path(ADAPTER)) as subject:
+    phase = work.phase
+    cases = suite(phase.evaluation.suite)[: phase.evaluation.cases or None]
+    folder = served_folder(work)
+    name, adapter = (f"mlx:{folder}", None) if folder else ("embedded", work.path(ADAPTER))
+    async with open_subject(name, adapter=adapter) as subject:
         answered = await run(
             subject, cases, told=lambda done, total: work.say(f"case {done} of {total}")
         )
         return sum_up(subject, answered)
 
 
+def served_folder(work: Work) -> Path | None:
+    """The model folder that a phase ends with; `None` when it is an adapter on `embedded`."""
+    if work.phase.quantize is not None:
+        return work.path(QUANTIZED)
+    return work.path(FUSED) if work.phase.fuse else None
+
+
 def _shares(report: Any) -> dict[str, Any]:
     from punie.train.evals.report import shares
 
     return shares(report)
+
+
+def read_report(path: Path) -> EvalReport:
+    """Read what `evaluate` wrote.
+
+    Raises:
+        TrainError: It is missing or damaged.
+    """
+    from punie.train.evals.report import EvalReport
+
+    if not path.is_file():
+        raise TrainError(f"{path} is missing: run the stage `evaluate` first")
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=EvalReport)
+    except msgspec.DecodeError as error:
+        raise TrainError(f"{path} is damaged ({error}): run the stage `evaluate` again") from error
 
 
 def check_gates(phase: Phase, path: Path) -> None:
@@ -94,11 +129,7 @@ def check_gates(phase: Phase, path: Path) -> None:
         GateError: The message names the figure and the gate.
         TrainError: There is no report.
     """
-    from punie.train.evals.report import EvalReport
-
-    if not path.is_file():
-        raise TrainError(f"{path} is missing: run the stage `evaluate` first")
-    report = msgspec.json.decode(path.read_bytes(), type=EvalReport)
+    report = read_report(path)
     for name, gate in msgspec.structs.asdict(phase.gates).items():
         value = getattr(report, name).value
         if value < gate:

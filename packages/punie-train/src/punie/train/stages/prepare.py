@@ -12,8 +12,8 @@ from punie.train.data.example import Example
 from punie.train.data.generators import harvest, results
 from punie.train.data.render import Renderer
 from punie.train.data.tokens import Tokens
-from punie.train.phases.spec import Phase
-from punie.train.stages.base import Outcome, Served, Work, served, wordings
+from punie.train.stages import bases
+from punie.train.stages.base import Outcome, Work, wordings
 
 RECORDED = "recorded.jsonl"
 EXAMPLES = "examples.jsonl"
@@ -26,7 +26,7 @@ def run_tools(work: Work) -> Outcome:
         harvest.harvest(
             data.harvest,
             seed=data.seed,
-            limit=served(work.phase).result_limit,
+            limit=bases.serving(work.phase).result_limit,
             told=lambda project, count: work.say(f"{count} results, last from {project}"),
         )
     )
@@ -49,7 +49,7 @@ def generate(work: Work) -> Outcome:
 
 def validate(work: Work) -> Outcome:
     """Render every example and check that training sees the tokens that serving sends."""
-    rows = tokens(work.phase, served(work.phase), load(work.path(EXAMPLES)))
+    rows = tokens(work, load(work.path(EXAMPLES)))
     trained = sum(sum(weight > 0 for weight in row.weights) for row in rows)
     figures = {
         "examples": len(rows),
@@ -60,7 +60,7 @@ def validate(work: Work) -> Outcome:
     return Outcome(outputs=(), figures=figures)
 
 
-def tokens(phase: Phase, how: Served, examples: list[Example]) -> list[Tokens]:
+def tokens(work: Work, examples: list[Example]) -> list[Tokens]:
     """Render examples for training.
 
     Raises:
@@ -69,10 +69,11 @@ def tokens(phase: Phase, how: Served, examples: list[Example]) -> list[Tokens]:
     """
     from punie.train.backends.tokenizer import load_tokenizer
 
+    phase, how = work.phase, bases.serving(work.phase)
     renderer = Renderer(
-        load_tokenizer(how.model),
+        load_tokenizer(bases.base_folder(phase, work.folder)),
         instructions=how.instructions,
-        tools=how.tools,
+        tools=bases.tool_specs(how.tools),
         weights=phase.weights,
         max_tokens=phase.max_tokens,
     )

@@ -1,0 +1,126 @@
+"""From one MLX model folder to another: an adapter merged in, weights rounded.
+
+Both write a whole folder or none. Tokenizer and chat template are copied byte for byte, so that
+what was trained with is what is served.
+"""
+
+# mlx and mlx_lm ship no types that strict mode accepts.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+from mlx.utils import tree_unflatten
+from mlx_lm.utils import (
+    dequantize_model,
+    load_adapters,
+    load_model,
+    quantize_model,
+    save_config,
+    save_model,
+)
+
+from punie.train.errors import TrainError
+from punie.train.phases.spec import Quantize
+
+SPEC = "punie.toml"
+"""How a folder is served, as `punie.agent.models.registry` reads it."""
+_OWN = {"config.json", "model.safetensors.index.json", SPEC, "README.md", ".gitattributes"}
+"""Files that are made anew or belong to the old folder alone."""
+
+
+def fuse(base: Path, adapter: Path, target: Path) -> None:
+    """Merge an adapter into its base at full precision; the result is float16.
+
+    A quantized base is dequantized first: fused into rounded weights, an adapter is rounded away.
+
+    Args:
+        base: The model that was trained.
+        adapter: Its LoRA folder.
+        target: Replaced as a whole.
+
+    Raises:
+        TrainError: A file is missing or damaged, or the adapter does not fit the base.
+    """
+    model, config = _open(base)
+    try:
+        load_adapters(model, str(adapter))
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise TrainError(f"the adapter {adapter} does not fit {base}: {error}") from error
+    merged = [(n, m.fuse(dequantize=True)) for n, m in model.named_modules() if hasattr(m, "fuse")]
+    model.update_modules(tree_unflatten(merged))
+    model = dequantize_model(model)
+    for name in ("quantization", "quantization_config"):
+        config.pop(name, None)
+    model.set_dtype(mx.float16)
+    _write(model, config, base, target)
+
+
+def quantize(source: Path, target: Path, spec: Quantize) -> float:
+    """Round the weights of a folder.
+
+    Args:
+        source: A model in floating point.
+        target: Replaced as a whole.
+        spec: Bits, group size, what stays.
+
+    Returns:
+        Bits per weight over the whole model, scales included.
+
+    Raises:
+        TrainError: The folder is damaged, or no layer can be rounded this way.
+    """
+    from mlx_lm.utils import compute_bits_per_weight
+
+    model, config = _open(source)
+
+    def rounded(name: str, _module: Any) -> bool:
+        return not any(part in name for part in spec.keep)
+
+    with contextlib.redirect_stdout(sys.stderr):  # mlx_lm prints
+        model, config = quantize_model(
+            model, config, spec.group_size, spec.bits, quant_predicate=rounded
+        )
+    if not any(isinstance(module, nn.QuantizedLinear) for _, module in model.named_modules()):
+        raise TrainError(
+            f"no layer of {source} was rounded: its widths are no multiples of the group size "
+            f"{spec.group_size}, or `keep` names all of them"
+        )
+    bits = float(compute_bits_per_weight(model))
+    _write(model, config, source, target)
+    return round(bits, 3)
+
+
+def _open(folder: Path) -> tuple[Any, dict[str, Any]]:
+    try:
+        return load_model(folder, lazy=True)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise TrainError(f"{folder} cannot be loaded: {error}") from error
+
+
+def _write(model: Any, config: dict[str, Any], source: Path, target: Path) -> None:
+    with _replacing(target) as partial:
+        save_model(partial, model)
+        save_config(config, config_path=partial / "config.json")
+        for file in source.iterdir():
+            if file.is_file() and file.suffix != ".safetensors" and file.name not in _OWN:
+                shutil.copyfile(file, partial / file.name)
+
+
+@contextlib.contextmanager
+def _replacing(target: Path) -> Generator[Path]:
+    partial = target.with_name(f"partial-{target.name}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    yield partial
+    shutil.rmtree(target, ignore_errors=True)
+    partial.rename(target)

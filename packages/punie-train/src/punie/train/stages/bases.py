@@ -1,0 +1,116 @@
+"""What a phase starts from: the folder of its base model, and how that is served.
+
+The spec decides instructions, tools and the length of results for training, so that it sees what
+serving sends. Nothing is downloaded but the embedded model.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from punie.agent.models.spec import ModelSpec
+from punie.train import manifest
+from punie.train.errors import PhaseError
+from punie.train.phases.spec import Phase
+
+RANDOM = "base"
+"""The folder of a random base, among the artefacts of its run."""
+_DECIDING = ("*.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json")
+"""Files of a model folder that decide what it answers."""
+
+
+def serving(phase: Phase) -> ModelSpec:
+    """How the base of a phase is served, without looking for its weights."""
+    if phase.serving is None:
+        from punie.agent.models.embedded.spec import embedded_spec
+
+        return msgspec.structs.replace(embedded_spec(), adapter="", fingerprint="")
+    how = phase.serving
+    return ModelSpec(
+        spec=f"mlx:{phase.base}",
+        name=phase.base,
+        context_window=how.context_window,
+        tools=how.tools,
+        calls_per_turn=how.calls_per_turn,
+        instructions=how.instructions,
+        result_limit=how.result_limit,
+    )
+
+
+def base_folder(phase: Phase, run: Path) -> Path:
+    """Find the base model, or make it.
+
+    Args:
+        phase: Whose base.
+        run: The folder of its artefacts.
+
+    Raises:
+        PhaseError: It is not on this machine; the message has the command that brings it.
+        ModelUnavailableError: The embedded model cannot be fetched or converted.
+    """
+    if phase.base == "embedded":
+        from punie.agent.models.embedded.convert import ensure_embedded_model
+
+        return ensure_embedded_model()
+    if phase.base == "random":
+        return _random(run / RANDOM)
+    folder = Path(phase.base).expanduser()
+    if (folder / "config.json").is_file():
+        return folder
+    from punie.train.backends.tokenizer import cached_repository
+
+    cached = cached_repository(phase.base)
+    if cached is None:
+        raise PhaseError(
+            f"the base of phase {phase.name}, {phase.base}, is not on this machine: "
+            f"hf download {phase.base}"
+        )
+    return cached
+
+
+def base_fingerprint(phase: Phase, run: Path) -> str:
+    """Identify the base, SHA-256; the embedded one without fetching it."""
+    if phase.base == "embedded":
+        from punie.agent.models.embedded.convert import fingerprint
+
+        return fingerprint(None)
+    return folder_fingerprint(base_folder(phase, run))
+
+
+def folder_fingerprint(folder: Path) -> str:
+    """Identify a model folder: SHA-256 over the files that decide what it answers."""
+    files = sorted({path for pattern in _DECIDING for path in folder.glob(pattern)})
+    return manifest.digest([(path.name, manifest.file_digest(path)) for path in files])
+
+
+def _random(folder: Path) -> Path:
+    from punie.agent.testing.tiny_model import make_tiny_model
+
+    if not (folder / "config.json").is_file():
+        partial = folder.with_name(f"partial-{folder.name}")
+        shutil.rmtree(partial, ignore_errors=True)
+        make_tiny_model(partial)
+        partial.rename(folder)
+    return folder
+
+
+def tool_specs(names: Sequence[str]) -> list[dict[str, Any]]:
+    """Describe catalog tools as the chat template takes them."""
+    from punie.agent.tools import catalog
+
+    return [
+        {
+            "type": "function",
+            "function": {
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": tool.schema,
+            },
+        }
+        for tool in catalog.select(names)
+    ]

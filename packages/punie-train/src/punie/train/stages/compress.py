@@ -1,0 +1,73 @@
+"""The stages between training and evaluation: merge the adapter, round the weights.
+
+Each writes a model folder that serves alone, with a `punie.toml` that says how.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import tomli_w
+
+from punie.train.errors import PhaseError
+from punie.train.phases.spec import Phase
+from punie.train.stages import bases
+from punie.train.stages.base import Outcome, Work
+from punie.train.stages.fit import ADAPTER, FUSED, QUANTIZED
+
+
+def fuses(phase: Phase) -> bool:
+    """Tell whether a phase merges its adapter."""
+    return phase.fuse
+
+
+def quantizes(phase: Phase) -> bool:
+    """Tell whether a phase rounds its weights."""
+    return phase.quantize is not None
+
+
+def fuse(work: Work) -> Outcome:
+    """Merge the adapter into the base."""
+    _preload()
+    from punie.train.backends import folders
+
+    target = work.path(FUSED)
+    base = bases.base_folder(work.phase, work.folder)
+    folders.fuse(base, work.path(ADAPTER), target)
+    return _outcome(work, target, {})
+
+
+def quantize(work: Work) -> Outcome:
+    """Round the fused weights."""
+    _preload()
+    from punie.train.backends import folders
+
+    spec = work.phase.quantize
+    if spec is None:
+        raise PhaseError(f"phase {work.phase.name} has no table `quantize`")
+    target = work.path(QUANTIZED)
+    bits = folders.quantize(work.path(FUSED), target, spec)
+    return _outcome(work, target, {"bits_per_weight": bits})
+
+
+def _outcome(work: Work, folder: Path, figures: dict[str, float]) -> Outcome:
+    spec = msgspec.structs.replace(
+        bases.serving(work.phase),
+        spec=f"mlx:{folder.name}",
+        name=f"{work.phase.name} {folder.name}",
+        fingerprint=bases.folder_fingerprint(folder),
+    )
+    (folder / "punie.toml").write_text(tomli_w.dumps(msgspec.to_builtins(spec)), encoding="utf-8")
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    size = sum(path.stat().st_size for path in files)
+    return Outcome(
+        outputs=tuple(f"{folder.name}/{path.name}" for path in files),
+        figures={"megabytes": round(size / 1e6, 1), **figures},
+    )
+
+
+def _preload() -> None:
+    from punie.agent.models.embedded.blas import preload_fast_blas
+
+    preload_fast_blas()

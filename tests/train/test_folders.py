@@ -1,0 +1,122 @@
+"""Merging and rounding: what the folder that comes out answers, and what is refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from punie.agent.models.embedded.blas import preload_fast_blas
+from punie.agent.testing.tiny_model import make_tiny_adapter
+from punie.train.errors import PhaseError, TrainError
+from punie.train.phases import parse_phase
+from punie.train.phases.spec import Quantize
+
+preload_fast_blas()
+
+import mlx.core as mx  # noqa: E402, TID251
+
+from punie.agent.models.embedded.loading import load  # noqa: E402
+from punie.train.backends import folders  # noqa: E402
+
+EIGHT = Quantize(bits=8, group_size=32)
+
+
+@pytest.fixture
+def adapter(tmp_path: Path) -> Path:
+    return make_tiny_adapter(tmp_path / "adapter")
+
+
+def logits(folder: Path, adapter: Path | None = None) -> Any:
+    """What a folder answers to a few ids, as the agent serves it."""
+    return load(folder, adapter=adapter).model(mx.array([[1, 5, 6, 7, 9]]))
+
+
+def test_a_fused_folder_answers_as_the_adapter_did(
+    tiny: Path, adapter: Path, tmp_path: Path
+) -> None:
+    folders.fuse(tiny, adapter, tmp_path / "fused")
+    expected = logits(tiny, adapter)
+    assert mx.allclose(logits(tmp_path / "fused"), expected, rtol=1e-2, atol=2e-2).item()
+    assert not mx.allclose(logits(tiny), expected, rtol=1e-2, atol=2e-2).item()
+
+
+def test_a_quantized_base_is_fused_at_full_precision(
+    tiny: Path, adapter: Path, tmp_path: Path
+) -> None:
+    folders.quantize(tiny, tmp_path / "small", EIGHT)
+    folders.fuse(tmp_path / "small", adapter, tmp_path / "fused")
+    assert "quantization" not in json.loads((tmp_path / "fused/config.json").read_text())
+    expected = logits(tiny, adapter)
+    assert mx.allclose(logits(tmp_path / "fused"), expected, rtol=5e-2, atol=0.2).item()
+
+
+def test_fewer_bits_are_further_off_and_smaller(tiny: Path, tmp_path: Path) -> None:
+    errors: dict[int, float] = {}
+    sizes: dict[int, float] = {}
+    for bits in (8, 6, 5, 4, 3):
+        folder = tmp_path / str(bits)
+        sizes[bits] = folders.quantize(tiny, folder, Quantize(bits=bits, group_size=32))
+        errors[bits] = mx.abs(logits(folder) - logits(tiny)).mean().item()
+    assert sorted(errors, key=errors.__getitem__) == [8, 6, 5, 4, 3]
+    assert sorted(sizes, key=sizes.__getitem__) == [3, 4, 5, 6, 8]
+    assert min(errors.values()) > 0
+
+
+def test_tokenizer_and_template_are_copied_byte_for_byte(tiny: Path, tmp_path: Path) -> None:
+    folders.quantize(tiny, tmp_path / "small", EIGHT)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        assert (tmp_path / "small" / name).read_bytes() == (tiny / name).read_bytes()
+
+
+def test_what_stays_is_not_rounded(tiny: Path, tmp_path: Path) -> None:
+    keep = Quantize(bits=4, group_size=32, keep=("down_proj",))
+    folders.quantize(tiny, tmp_path / "small", keep)
+    names = set(mx.load(str(tmp_path / "small/model.safetensors")))
+    assert "model.layers.0.mlp.up_proj.scales" in names
+    assert "model.layers.0.mlp.down_proj.scales" not in names
+
+
+def test_a_group_that_fits_no_layer_is_refused(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainError, match="group size 128"):
+        folders.quantize(tiny, tmp_path / "small", Quantize(bits=4, group_size=128))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_damaged_weights_leave_what_was_there(tiny: Path, adapter: Path, tmp_path: Path) -> None:
+    folders.fuse(tiny, adapter, tmp_path / "fused")
+    before = (tmp_path / "fused/model.safetensors").read_bytes()
+    weights = adapter / "adapters.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(TrainError, match="does not fit"):
+        folders.fuse(tiny, adapter, tmp_path / "fused")
+    assert (tmp_path / "fused/model.safetensors").read_bytes() == before
+
+
+SMOKE = """
+name = "x"
+description = "x"
+base = "random"
+{more}
+[data]
+suites = []
+mix = {{ calls = {{}}, reports = {{}}, direct = 1 }}
+[evaluation]
+suite = "embedded-dev"
+[gates]
+tool_or_answer = 0.0
+exact = 0.0
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ("quantize = { bits = 4 }", "needs `fuse = true`"),
+        ("serving = { instructions = 'x' }", "needs the table `serving`"),
+        ("fuse = true\nquantize = { bits = 7 }", "bits"),
+    ],
+)
+def test_a_phase_that_makes_no_sense_is_refused(more: str, reason: str) -> None:
+    with pytest.raises(PhaseError, match=reason):
+        parse_phase(SMOKE.format(more=more).encode(), source="x.toml")

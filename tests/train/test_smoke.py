@@ -1,0 +1,121 @@
+"""The whole pipeline on random weights, as a person runs it: to the end, twice, and killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from punie.train.errors import PhaseError
+from punie.train.phases import load_phase
+from punie.train.phases.spec import Serving
+from punie.train.stages.bases import base_folder
+
+PROGRAM = "from punie.train.cli import main; main()"
+STAGES = ["harvest", "generate", "validate", "train", "fuse", "quantize", "evaluate"]
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", PROGRAM, *arguments]
+
+
+def punie_train(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def artefacts(folder: Path) -> dict[str, bytes]:
+    """What a run leaves but for manifests, which tell the time, and what tools returned."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.endswith("manifest.json")
+    }
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the phase ran once."""
+    folder = tmp_path_factory.mktemp("smoke")
+    run = punie_train("run", "smoke", cwd=folder)
+    assert run.returncode == 0, run.stderr
+    return folder
+
+
+def test_every_stage_runs_and_says_so(done: Path) -> None:
+    status = punie_train("status", "smoke", cwd=done)
+    lines = [line.split() for line in status.stdout.splitlines()]
+    assert [line[0] for line in lines] == STAGES
+    assert {line[1] for line in lines} == {"current:"}
+
+
+def test_a_second_run_does_nothing(done: Path) -> None:
+    before = artefacts(done)
+    run = punie_train("run", "smoke", cwd=done)
+    assert run.stderr.splitlines() == [f"{stage}: unchanged" for stage in STAGES]
+    assert artefacts(done) == before
+
+
+def test_the_ledger_names_what_answered_and_the_tracker_shows_it(done: Path) -> None:
+    entry = json.loads((done / "runs/ledger.jsonl").read_text())
+    report = json.loads((done / "runs/smoke/report.json").read_text())
+    spec = (done / "runs/smoke/quantized/punie.toml").read_text()
+    assert entry["fingerprint"] == report["model"]["fingerprint"]
+    assert f'fingerprint = "{entry["fingerprint"]}"' in spec
+    assert (entry["phase"], entry["suite"], entry["n"]) == ("smoke", "embedded-dev", 6)
+    assert punie_train("report", cwd=done).returncode == 0
+    assert entry["fingerprint"][:12] in (done / "MODEL_PERFORMANCE_TRACKER.md").read_text()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills a process group")
+@pytest.mark.parametrize("after", ["harvest", "generate", "validate", "train", "fuse"])
+def test_killed_at_any_stage_it_resumes_to_the_same_bytes(
+    done: Path, tmp_path: Path, after: str
+) -> None:
+    # Tool results tell durations, so both runs start from the same ones.
+    run = tmp_path / "runs/smoke"
+    run.mkdir(parents=True)
+    for name in ("recorded.jsonl", "harvest.manifest.json"):
+        (run / name).write_bytes((done / "runs/smoke" / name).read_bytes())
+    process = subprocess.Popen(
+        command("run", "smoke"), cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith(f"{after}:"):
+            break
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stderr.close()
+    assert not (run / "evaluate.manifest.json").exists()
+    again = punie_train("run", "smoke", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    expected = artefacts(done / "runs/smoke")
+    actual = artefacts(run)
+    assert actual.keys() == expected.keys()
+    # The report names the folder it was made in.
+    assert [n for n in expected if actual[n] != expected[n] and n != "report.json"] == []
+
+
+def test_what_is_compared_must_have_been_evaluated(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    run = punie_train("compare", "runs", "runs", cwd=tmp_path)
+    assert run.returncode == 1
+    assert "run the stage `evaluate` first" in run.stderr
+
+
+def test_a_tracker_without_a_ledger_says_that_nothing_was_evaluated(tmp_path: Path) -> None:
+    run = punie_train("report", cwd=tmp_path)
+    assert run.returncode == 1
+    assert "nothing has been evaluated" in run.stderr
+
+
+def test_a_base_that_is_not_here_names_the_command_that_brings_it(tmp_path: Path) -> None:
+    phase = msgspec.structs.replace(
+        load_phase("smoke"), base="nobody/nothing-4bit", serving=Serving(instructions="x")
+    )
+    with pytest.raises(PhaseError, match="hf download nobody/nothing-4bit"):
+        base_folder(phase, tmp_path)
