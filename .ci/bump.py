@@ -27,7 +27,10 @@ def bump(package: str, version: str) -> list[Path]:
     name = re.escape(package)
     edits = [
         (rf'^name = "{name}"\nversion = ".*"$', f'name = "{package}"\nversion = "{version}"'),
-        (rf'"({name}(?:\[[\w,]+\])?)>=[\d.,<]+"', rf'"\g<1>>={major}.{minor},<{major}.{minor + 1}"'),
+        (
+            rf'"({name}(?:\[[\w,]+\])?)>=[\d.,<]+"',
+            rf'"\g<1>>={major}.{minor},<{major}.{minor + 1}"',
+        ),
         (rf'"({name}(?:\[[\w,]+\])?)==[\d.]+"', rf'"\g<1>=={version}"'),
         (rf'^name = "{name} [\d.]+"$', f'name = "{package} {version}"'),
     ]
