@@ -16,7 +16,8 @@ from punie.agent.tools.replace import Edited, NotEdited, replace_once
 
 async def preview(call, name: str, **arguments):
     tool = CATALOG[name]
-    return await tool.preview(call, tool.parse(arguments))
+    changes = await tool.preview(call, tool.parse(arguments))
+    return changes[0] if changes else None
 
 
 async def test_the_only_occurrence_is_replaced(use, write) -> None:

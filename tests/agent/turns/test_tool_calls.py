@@ -20,6 +20,7 @@ from punie.agent.events import (
     UsageUpdate,
 )
 from punie.agent.models.spec import ModelSpec
+from punie.agent.permissions.gate import PermissionAnswer, PermissionAsk
 from punie.agent.testing import Answers, Call, Requests
 
 WRITE = Call("write_file", {"path": "new.txt", "content": "x\n"})
@@ -220,3 +221,20 @@ async def test_an_answer_always_is_remembered_for_the_session(play: Callable[...
     assert len(person.asked) == 1
     assert [answer.outcome for answer in scene.heard.of(PermissionResolved)] == ["allowed"]
     assert (scene.root / "b.txt").read_text() == "y"
+
+
+async def test_what_changed_while_the_question_was_open_is_not_written(
+    play: Callable[..., Any],
+) -> None:
+    """The person allowed the change that was shown, not the one it would be by now."""
+
+    async def slow_person(ask: PermissionAsk) -> PermissionAnswer:
+        (scene.root / "new.txt").write_text("somebody else was here\n")
+        return PermissionAnswer(outcome="allowed", option_id="allow_once")
+
+    scene = play([[WRITE], ["it changed"]], person=slow_person)
+    await scene.session.prompt("write")
+    assert (scene.root / "new.txt").read_text() == "somebody else was here\n"
+    assert told(scene.requests) == [
+        "The files changed while the question was open. Nothing was done: try again."
+    ]

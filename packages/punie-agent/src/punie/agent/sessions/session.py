@@ -27,6 +27,7 @@ from punie.agent.models.spec import ModelSpec
 from punie.agent.permissions.gate import Ask, Gate, PermissionAnswer, PermissionAsk
 from punie.agent.permissions.policy import Mode
 from punie.agent.tools.base import Tool
+from punie.agent.tools.services import Services
 from punie.agent.turns.context import TurnContext
 from punie.agent.turns.emit import Emitter
 from punie.agent.turns.outcome import Cancellation, TurnOutcome
@@ -87,6 +88,7 @@ class Session:
     ) -> None:
         self.id = session_id
         self.workspace = workspace
+        self.services = Services()
         self.gate = Gate(mode, ask=self._ask)
         self.events: list[AnyEvent] = []
         """Everything that happened, in order; progress is shown but not kept."""
@@ -160,7 +162,7 @@ class Session:
         self.cancel()
         self.workspace.close()
         async with self._one_at_a_time:
-            pass
+            await self.services.aclose()
 
     async def _turn(self, text: str, cancellation: Cancellation) -> TurnOutcome:
         async with Emitter(self._deliver) as emitter:
@@ -196,6 +198,7 @@ class Session:
             emitter=emitter,
             tools=brain.tools,
             spec=brain.spec,
+            services=self.services,
             cancellation=cancellation,
             claim_id=self._claim_id,
         )

@@ -7,31 +7,39 @@ programs, time-outs): it returns a result that is not `ok`.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from punie.agent.events import DiffContent, ToolKind
 from punie.agent.tools.results import Result
+from punie.agent.tools.services import Services
 from punie.agent.workspaces.base import OnOutput, Workspace
 
 Risk: TypeAlias = Literal["read", "check", "write", "execute"]
 """`read`: looks only. `check`: runs a fixed program of the project (its tests). `write`: changes
 files. `execute`: runs what the model wrote."""
 
+CORE = "core"
+"""The group of tools that every model is offered."""
+
 A = TypeVar("A", bound=Struct)
 R = TypeVar("R", bound=Result, covariant=True)
 
 
-class Call(NamedTuple):
+@dataclass(frozen=True)
+class Call:
     """What a tool gets besides its arguments."""
 
     workspace: Workspace
     on_output: OnOutput | None = None
     """Receives output of a running command."""
+    services: Services = dataclasses.field(default_factory=Services)
+    """What tools of one session keep open between calls."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +63,10 @@ class Tool(Generic[A, R]):
     tell a constrained decoder what it may copy from the prompt."""
     shown: tuple[str, ...] | None = None
     """Arguments that the model is offered, then all required; `None` offers every one."""
-    preview: Callable[[Call, A], Awaitable[DiffContent | None]] | None = None
-    """The change that `run` would make, shown before permission is asked."""
+    preview: Callable[[Call, A], Awaitable[tuple[DiffContent, ...]]] | None = None
+    """The changes that `run` would make, shown before permission is asked; none when it fails."""
+    group: str = CORE
+    """What a model spec or a setting asks for to get it; only `core` is offered by default."""
     examples: tuple[A, ...] = ()
 
     @property

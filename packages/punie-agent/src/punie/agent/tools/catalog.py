@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from punie.agent.errors import ConfigError
-from punie.agent.tools.base import Tool
+from punie.agent.tools.base import CORE, Tool
 from punie.agent.tools.edits import (
     EditFile,
     EditResult,
@@ -218,7 +218,8 @@ def select(names: Sequence[str]) -> tuple[AnyTool, ...]:
     """Pick tools.
 
     Args:
-        names: `read_file`, or with only some of its arguments `read_file(path)`; empty picks all.
+        names: `read_file`, or with only some of its arguments `read_file(path)`, or a group such as
+            `navigation`; empty picks the group `core`.
 
     Returns:
         The tools in the order of `names`; those with arguments have `shown` set.
@@ -226,9 +227,15 @@ def select(names: Sequence[str]) -> tuple[AnyTool, ...]:
     Raises:
         ConfigError: A tool or an argument does not exist, or a required argument is left out.
     """
-    if not names:
-        return tuple(CATALOG.values())
-    return tuple(map(_pick, names))
+    picked: dict[str, AnyTool] = {}
+    for name in names or (CORE,):
+        for tool in _group(name) or (_pick(name),):
+            picked[tool.name] = tool
+    return tuple(picked.values())
+
+
+def _group(name: str) -> tuple[AnyTool, ...]:
+    return tuple(tool for tool in CATALOG.values() if tool.group == name)
 
 
 def _pick(text: str) -> AnyTool:

@@ -86,10 +86,11 @@ class _Plan(NamedTuple):
     error: str = ""
     hint: str = ""
 
-    def diff(self) -> DiffContent | None:
+    def diff(self) -> tuple[DiffContent, ...]:
         if self.error:
-            return None
-        return DiffContent(path=str(self.path), old_text=self.old_text, new_text=self.new_text)
+            return ()
+        change = DiffContent(path=str(self.path), old_text=self.old_text, new_text=self.new_text)
+        return (change,)
 
 
 async def edit_file(call: Call, args: EditFile) -> EditResult:
@@ -109,7 +110,7 @@ async def edit_file(call: Call, args: EditFile) -> EditResult:
     )
 
 
-async def preview_edit(call: Call, args: EditFile) -> DiffContent | None:
+async def preview_edit(call: Call, args: EditFile) -> tuple[DiffContent, ...]:
     """Show what `edit_file` would change; nothing when it would fail."""
     return (await _plan_edit(call, args)).diff()
 
@@ -125,7 +126,7 @@ async def write_file(call: Call, args: WriteFile) -> WriteResult:
     )
 
 
-async def preview_write(call: Call, args: WriteFile) -> DiffContent | None:
+async def preview_write(call: Call, args: WriteFile) -> tuple[DiffContent, ...]:
     """Show what `write_file` would change; nothing when it would fail."""
     return (await _plan_write(call, args)).diff()
 

@@ -16,6 +16,7 @@ from msgspec import UNSET
 from punie.agent.events import ToolCallUpdate
 from punie.agent.models.spec import ModelSpec
 from punie.agent.tools.base import Tool
+from punie.agent.tools.services import Services
 from punie.agent.turns.emit import Emitter
 from punie.agent.turns.outcome import CallStatus, Cancellation, ToolCallRecord
 from punie.agent.workspaces.base import Workspace
@@ -37,6 +38,8 @@ class TurnContext:
     tools: Mapping[str, Tool[Any, Any]]
     """The tools that the model was offered, by name."""
     spec: ModelSpec
+    services: Services = field(default_factory=Services)
+    """What tools keep open between calls; the session closes it."""
     cancellation: Cancellation = field(default_factory=Cancellation)
     claim_id: Callable[[str], str] = lambda tool_call_id: tool_call_id
     """Makes a tool call's id unique in its session; models use `call_0` again and again."""

@@ -117,9 +117,9 @@ class _Run:
         self.parsed = parsed
         self.arguments = arguments
         self.id = tool_call_id
-        self.diff: DiffContent | None = None
+        self.diffs: tuple[DiffContent, ...] = ()
         self.live = _Live(context, tool_call_id)
-        self.call = Call(workspace=context.workspace, on_output=self.live)
+        self.call = Call(context.workspace, self.live, context.services)
 
     async def whole(self) -> Executed:
         self.context.open(self.id, self.tool.name, self.arguments)
@@ -140,7 +140,9 @@ class _Run:
         )
         if not verdict.allowed:
             return await self._denied(verdict.reason)
-        if self.diff is None:
+        if verdict.asked and await self._changed_meanwhile():
+            return await self._stale()
+        if not self.diffs:
             await self._preview()
         await self._update(status="in_progress")
         result: Result = await self.tool.run(self.call, self.parsed)
@@ -159,14 +161,27 @@ class _Run:
                 kind=self.tool.kind,
                 status="pending",
                 raw_input=self.arguments,
-                content=() if self.diff is None else (self.diff,),
+                content=self.diffs,
                 locations=tuple(Location(path=str(path), line=line) for path, line in places),
             )
         )
 
     async def _preview(self) -> None:
         if self.tool.preview is not None:
-            self.diff = await self.tool.preview(self.call, self.parsed)
+            self.diffs = await self.tool.preview(self.call, self.parsed)
+
+    async def _changed_meanwhile(self) -> bool:
+        """Whether the person allowed another change than the one that would be made now."""
+        shown = self.diffs
+        if shown:
+            await self._preview()
+        return shown != self.diffs
+
+    async def _stale(self) -> Executed:
+        text = "The files changed while the question was open. Nothing was done: try again."
+        self.context.close(self.id, "failed", ok=False)
+        await self._update(status="failed", content=(TextContent(text=text),))
+        return Executed("done", text)
 
     def _places(self) -> list[tuple[Any, int | None]]:
         line = getattr(self.parsed, "line", None)
@@ -189,7 +204,7 @@ class _Run:
         text = render(result, limit=self.context.spec.result_limit)
         shown = render(result, limit=SHOWN)
         status = "failed" if result.error else "completed"
-        content = (self.diff,) if self.diff and not result.error else self._content(shown)
+        content = self.diffs if self.diffs and not result.error else self._content(shown)
         if self.live.terminal is not None:
             content = (self.live.terminal,)  # it keeps showing its output after its end
         self.context.close(self.id, status, ok=result.ok)
@@ -198,9 +213,7 @@ class _Run:
         return Executed("done", text)
 
     def _content(self, text: str) -> tuple[ToolContent, ...]:
-        return (
-            (TextContent(text=text),) if self.diff is None else (self.diff, TextContent(text=text))
-        )
+        return (*self.diffs, TextContent(text=text))
 
     async def _update(self, **changes: Any) -> None:
         await self.context.emitter.emit(ToolCallUpdate(tool_call_id=self.id, **changes))

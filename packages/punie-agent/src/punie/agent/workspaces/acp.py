@@ -23,6 +23,7 @@ from punie.agent.workspaces.base import (
     ShowsTerminals,
     Workspace,
 )
+from punie.agent.workspaces.children import Child
 
 OUTPUT_LIMIT = 1024 * 1024
 """Bytes of output that the client is asked to keep."""
@@ -123,6 +124,12 @@ class AcpWorkspace:
         finally:
             # Also for a cancelled call: what runs in a terminal must not outlive it.
             await asyncio.shield(_release(terminal))
+
+    async def start(
+        self, argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> Child:
+        """Start a program that stays, on this machine."""
+        return await self._local.start(argv, cwd=cwd, env=env)
 
     def close(self) -> None:
         """Kill what still runs here, and start nothing more."""

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from punie.agent.workspaces.children import Child
 
 OnOutput = Callable[[str], None]
 """Receives output of a running command as it arrives."""
@@ -131,5 +134,21 @@ class Workspace(Protocol):
             cwd: Where it runs; the root by default.
             timeout: Seconds until its process group is killed.
             on_output: Called with output as it arrives.
+        """
+        ...
+
+    async def start(
+        self, argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> Child:
+        """Start a program that stays, such as a language server; it dies with the session.
+
+        Args:
+            argv: Program and arguments.
+            cwd: Where it runs; the root by default.
+            env: Variables to add.
+
+        Raises:
+            ProgramMissingError: `argv[0]` is not there.
+            OSError: It cannot be started.
         """
         ...

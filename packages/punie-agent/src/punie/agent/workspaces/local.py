@@ -24,6 +24,7 @@ from punie.agent.workspaces.base import (
     ProcessResult,
     ProgramMissingError,
 )
+from punie.agent.workspaces.children import Child, start_child
 from punie.agent.workspaces.processes import Output, kill_group, run_group
 
 RUN_LIMIT = 8 * 1024 * 1024
@@ -150,6 +151,21 @@ class LocalWorkspace:
             output=output.stdout,
             timed_out=output.timed_out,
             truncated=output.truncated,
+        )
+
+    async def start(
+        self, argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> Child:
+        """Start a program that stays; it dies with the workspace."""
+        program = await asyncio.to_thread(self.find_program, argv[0])
+        if program is None:
+            raise ProgramMissingError(argv[0])
+        return await start_child(
+            [program, *argv[1:]],
+            cwd=cwd or self._root,
+            env=self._environment(env or {}),
+            started=self._started,
+            ended=self._running.discard,
         )
 
     def find_program(self, program: str) -> str | None:
