@@ -37,3 +37,29 @@ async def test_the_first_request_with_all_tools_is_small(tmp_path: Path) -> None
     size = len(json.dumps(body, ensure_ascii=False))
     print(f"the first request with {len(select(()))} tools has {size} characters")
     assert size <= LIMIT
+
+
+async def test_a_project_can_ask_for_more_groups_of_tools(tmp_path: Path) -> None:
+    settings = '[tool.punie]\ntools = ["core", "navigation"]\n'
+    (tmp_path / "pyproject.toml").write_text(settings)
+    script: list[Any] = [{"choices": [{"delta": {"content": "hi"}, "finish_reason": "stop"}]}]
+    async with open_fake_server() as server:
+        server.scripts[:] = [script]
+        runtime = Runtime(model=f"local:{server.url}/fake", environ={"HOME": str(tmp_path)})
+        await runtime.open_session(tmp_path).prompt("hello")
+        await runtime.aclose()
+    (body,) = server.requests
+    assert [tool["function"]["name"] for tool in body["tools"]] == [
+        tool.name for tool in select(["core", "navigation"])
+    ]
+    size = len(json.dumps(body, ensure_ascii=False))
+    print(f"the first request with core and navigation has {size} characters")
+    assert size <= LIMIT
+
+
+async def test_a_group_that_does_not_exist_ends_the_turn_with_the_choices(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.punie]\ntools = ["navgation"]\n')
+    runtime = Runtime(model="test", environ={"HOME": str(tmp_path)})
+    outcome = await runtime.open_session(tmp_path).prompt("hello")
+    await runtime.aclose()
+    assert outcome.error.startswith("there is no tool 'navgation': choose from read_file, ")

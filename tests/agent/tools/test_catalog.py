@@ -15,6 +15,7 @@ from punie.agent.tools.base import Call
 from punie.agent.tools.catalog import CATALOG, AnyTool, select
 from punie.agent.tools.edits import EditResult, WriteResult
 from punie.agent.tools.files import ListResult, ReadResult
+from punie.agent.tools.language import answers
 from punie.agent.tools.pytest_runs import TestsResult
 from punie.agent.tools.quality import LintResult, TypecheckResult
 from punie.agent.tools.results import Result, render, to_json
@@ -36,7 +37,14 @@ SIGNATURES = {
     "typecheck": ("path",),
     "git_status": (),
     "git_diff": ("path",),
+    "definition": ("symbol",),
+    "references": ("symbol",),
+    "hover": ("symbol",),
+    "outline": ("path",),
+    "symbols": ("query",),
+    "diagnostics": ("path",),
 }
+CORE = list(SIGNATURES)[:11]
 EMBEDDED = (
     "read_file(path)",
     "search(query)",
@@ -87,7 +95,7 @@ def test_risks_are_those_of_the_contract() -> None:
 
 def test_all_definitions_leave_room_in_the_first_request() -> None:
     size = len(json.dumps(openai(select([])), separators=(",", ":")))
-    print(f"all {len(CATALOG)} tool definitions as OpenAI JSON: {size} characters")
+    print(f"all {len(CORE)} core tool definitions as OpenAI JSON: {size} characters")
     assert size <= 2_800
 
 
@@ -152,6 +160,12 @@ def test_a_result_with_an_error_says_nothing_else_first(tool: AnyTool) -> None:
         ("typecheck", {}, "Check the types of the project"),
         ("git_status", {}, "Git status"),
         ("git_diff", {"path": "src"}, "Git diff in src"),
+        ("definition", {"symbol": "a.b"}, "Find the definition of a.b"),
+        ("references", {"symbol": "a.b"}, "Find the uses of a.b"),
+        ("hover", {"symbol": "a.b"}, "Look at a.b"),
+        ("outline", {"path": "src/x.py"}, "Outline src/x.py"),
+        ("symbols", {"query": "run"}, "Find symbols like 'run'"),
+        ("diagnostics", {"path": "src/x.py"}, "Check src/x.py"),
     ],
 )
 def test_titles_say_what_will_happen(name: str, arguments: dict[str, object], title: str) -> None:
@@ -159,8 +173,25 @@ def test_titles_say_what_will_happen(name: str, arguments: dict[str, object], ti
     assert tool.title(tool.parse(arguments)) == title
 
 
-def test_nothing_selected_means_everything_in_order() -> None:
-    assert select([]) == tuple(CATALOG.values())
+def test_nothing_selected_means_the_core_in_order() -> None:
+    assert [tool.name for tool in select([])] == CORE
+
+
+def test_a_group_selects_its_tools_once_each() -> None:
+    names = [tool.name for tool in select(["definition", "navigation", "read_file"])]
+    assert names == [
+        "definition",
+        "references",
+        "hover",
+        "outline",
+        "symbols",
+        "diagnostics",
+        "read_file",
+    ]
+
+
+def test_no_group_is_called_like_a_tool() -> None:
+    assert {tool.group for tool in CATALOG.values()} & set(CATALOG) == set()
 
 
 def test_a_name_selects_the_whole_tool() -> None:
@@ -215,6 +246,14 @@ HEADLINES: dict[str, Result] = {
     "typecheck": TypecheckResult(ok=False, path=".", errors=2, warnings=1),
     "git_status": StatusResult(ok=True, branch="main", modified=2, untracked=1),
     "git_diff": DiffResult(ok=True, path=".", files=2, insertions=10, deletions=3),
+    "definition": answers.DefinitionResult(
+        ok=True, symbol="pkg.mod.C.run", kind="method", path="pkg/mod.py", line=12, end_line=20
+    ),
+    "references": answers.ReferencesResult(ok=True, symbol="pkg.mod.run", references=4, files=2),
+    "hover": answers.HoverResult(ok=True, symbol="pkg.mod.run"),
+    "outline": answers.OutlineResult(ok=True, path="src/x.py", symbols=12),
+    "symbols": answers.SymbolsResult(ok=True, query="run", symbols=3),
+    "diagnostics": answers.DiagnosticsResult(ok=False, path="x.py", errors=1, warnings=2),
 }
 
 
@@ -251,5 +290,6 @@ async def test_no_path_makes_a_tool_raise(call: Call, name: str, path: str) -> N
     arguments = text | dict.fromkeys(tool.path_arguments, path)
     result = await tool.run(call, tool.parse(arguments))
     assert isinstance(result, tool.result)
+    await call.services.aclose()
     assert render(result)
     assert json.loads(msgspec.json.encode(to_json(result)))["ok"] is result.ok

@@ -32,6 +32,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A model spec, as `--model` takes it."""
     mode: str = ""
     """The permission mode of new sessions: `ask`, `edit`, `plan`, `read-only` or `bypass`."""
+    tools: tuple[str, ...] = ()
+    """Tools and groups of tools to offer, for models whose spec names none; empty is `core`."""
 
 
 class Locations(NamedTuple):
@@ -90,7 +92,11 @@ def load(cwd: Path, environ: Mapping[str, str] | None = None) -> Config:
         ConfigError: A file cannot be read or holds an unknown key; the message names both.
     """
     project, person = load_project(cwd), load_user(environ)
-    return Config(model=project.model or person.model, mode=_stricter(person.mode, project.mode))
+    return Config(
+        model=project.model or person.model,
+        mode=_stricter(person.mode, project.mode),
+        tools=project.tools or person.tools,
+    )
 
 
 def _stricter(person: str, project: str) -> str:

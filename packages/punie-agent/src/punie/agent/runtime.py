@@ -96,7 +96,8 @@ class Runtime:
         if opening is None or opening.failed:
             opening = self._opening[name] = _Opening(name)
         with opening.told(on_progress) if on_progress else nullcontext():
-            return await asyncio.shield(opening.task)
+            brain = await asyncio.shield(opening.task)
+        return await asyncio.to_thread(_with_configured_tools, brain, cwd, self._environ)
 
     async def aclose(self) -> None:
         """Cancel turns, kill what they started, stop opening models; takes a bounded time."""
@@ -145,6 +146,16 @@ class _Opening:
     def _on_progress(self, progress: Progress) -> None:
         for listener in list(self._listeners):
             listener(progress)
+
+
+def _with_configured_tools(brain: Brain, cwd: Path, environ: Mapping[str, str]) -> Brain:
+    """Offer what the settings of a folder ask for, unless the model has a choice of its own."""
+    from punie.agent.tools import catalog
+
+    names = config.load(cwd, environ).tools
+    if brain.spec.tools or not names:
+        return brain
+    return brain._replace(tools={tool.name: tool for tool in catalog.select(names)})
 
 
 def _configured_mode(cwd: Path, environ: Mapping[str, str]) -> Mode:

@@ -15,6 +15,7 @@ import msgspec
 
 from punie.agent.errors import ConfigError
 from punie.agent.tools.base import CORE, Tool
+from punie.agent.tools.catalog_more import NAVIGATION
 from punie.agent.tools.edits import (
     EditFile,
     EditResult,
@@ -210,7 +211,9 @@ _TOOLS: tuple[AnyTool, ...] = (
     ),
 )
 
-CATALOG: Mapping[str, AnyTool] = MappingProxyType({tool.name: tool for tool in _TOOLS})
+CATALOG: Mapping[str, AnyTool] = MappingProxyType({
+    tool.name: tool for tool in (*_TOOLS, *NAVIGATION)
+})
 """Every tool by name, in the order in which models see them."""
 
 

@@ -1,0 +1,1 @@
+"""A language server of the project, asked in the field's protocol."""
