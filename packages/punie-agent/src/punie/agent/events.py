@@ -160,6 +160,17 @@ class Notice(SessionEvent, frozen=True, kw_only=True, tag="notice"):
     description: str = ""
 
 
+class CompactionUpdate(SessionEvent, frozen=True, kw_only=True, tag="compaction_update"):
+    """The conversation is being shortened, so that it fits the model's context window."""
+
+    compaction_id: str
+    status: Literal["in_progress", "completed", "failed", "cancelled"]
+    summary: str | UnsetType = UNSET
+    """What stands in for what was taken out; with `completed`."""
+    error: str | UnsetType = UNSET
+    """One clause; with `failed`."""
+
+
 class Progress(SessionEvent, frozen=True, kw_only=True, tag="progress"):
     """How far a long step has come. Shown, never stored."""
 
@@ -190,6 +201,7 @@ AnyEvent: TypeAlias = (
     | PermissionResolved
     | UsageUpdate
     | Notice
+    | CompactionUpdate
     | Progress
     | StateUpdate
 )

@@ -16,6 +16,7 @@ from punie.agent.events import (
     AgentMessageChunk,
     AgentThoughtChunk,
     AnyEvent,
+    CompactionUpdate,
     DiffContent,
     Location,
     Notice,
@@ -48,6 +49,7 @@ class Updates:
         """
         session = capabilities.session
         self._notices = session is not None and session.notices is not None
+        self._compactions = session is not None and session.compaction is not None
         self._calls: dict[str, v1.ToolCall] = {}
         self._progress = ("", -1)
         self._steps = 0
@@ -72,6 +74,8 @@ class Updates:
                 return v1.UsageUpdate(used=used, size=size) if size else None
             case Notice():
                 return self._notice(event)
+            case CompactionUpdate():
+                return self._compaction(event)
             case Progress():
                 return self._step(event)
             case UserMessage() | PermissionRequested() | PermissionResolved() | StateUpdate():
@@ -123,6 +127,17 @@ class Updates:
                 description=event.description or None,
             )
         return v1.AgentThoughtChunk(content=_text(f"{event.title}\n"))
+
+    def _compaction(self, event: CompactionUpdate) -> v1.SessionUpdate | None:
+        if not self._compactions:
+            told = Notice(severity="info", title="The conversation was shortened to make room")
+            return self._notice(told) if event.status == "completed" else None
+        return v1.CompactionUpdate(
+            compaction_id=event.compaction_id,
+            status=event.status,
+            summary=None if event.summary is UNSET else [_text(event.summary)],
+            error=None if event.error is UNSET else event.error,
+        )
 
     def _step(self, event: Progress) -> v1.SessionUpdate | None:
         """Tell of a download or a load as reasoning: version 1 has no progress."""

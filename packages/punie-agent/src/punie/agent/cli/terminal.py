@@ -15,6 +15,7 @@ from msgspec import UNSET, UnsetType
 
 from punie.agent.events import (
     AnyEvent,
+    CompactionUpdate,
     Notice,
     Progress,
     TextContent,
@@ -44,6 +45,8 @@ class Terminal:
                 self._progress(event)
             case Notice(title=title, description=description):
                 self.line(f"{title}. {description}" if description else title)
+            case CompactionUpdate(status="completed"):
+                self.line("the conversation was shortened to make room")
             case _:
                 pass
 

@@ -28,7 +28,7 @@ from punie.agent.permissions.gate import Ask, Gate, PermissionAnswer, Permission
 from punie.agent.permissions.policy import Mode
 from punie.agent.tools.base import Tool
 from punie.agent.tools.services import Services
-from punie.agent.turns.context import TurnContext
+from punie.agent.turns.context import Meter, TurnContext
 from punie.agent.turns.emit import Emitter
 from punie.agent.turns.outcome import Cancellation, TurnOutcome
 from punie.agent.workspaces.base import Workspace
@@ -94,6 +94,7 @@ class Session:
         """Everything that happened, in order; progress is shown but not kept."""
         self._open_brain = open_brain
         self._history: list[Any] = []
+        self._meter = Meter()
         self._readers: dict[object, tuple[Listener, Ask | None]] = {}
         self._turns: list[Cancellation] = []
         self._one_at_a_time = asyncio.Lock()
@@ -152,6 +153,29 @@ class Session:
         finally:
             self._turns.remove(cancellation)
 
+    async def compact(self) -> bool:
+        """Shorten the conversation, after the turns that run or wait; told as a compaction.
+
+        Returns:
+            Whether there was something to take out.
+
+        Raises:
+            PunieError: There is no model.
+        """
+        async with self._one_at_a_time:
+            brain = await self._open_brain(on_progress=lambda _: None)
+            from punie.agent.turns.window import compact_now, told
+
+            compacted = compact_now(
+                self._history, spec=brain.spec, tools=list(brain.tools.values())
+            )
+            if compacted is not None:
+                self._history = compacted.messages
+            async with Emitter(self._deliver) as emitter:
+                for event in told(compacted):
+                    await emitter.emit(event)
+            return compacted is not None
+
     def cancel(self) -> None:
         """Stop the running turn and drop the prompts that wait."""
         for cancellation in list(self._turns):
@@ -199,6 +223,7 @@ class Session:
             tools=brain.tools,
             spec=brain.spec,
             services=self.services,
+            meter=self._meter,
             cancellation=cancellation,
             claim_id=self._claim_id,
         )

@@ -14,7 +14,7 @@ import msgspec
 import pydantic_ai
 from pydantic_ai import Agent, ModelRetry, RunContext, ToolFailed
 from pydantic_ai.capabilities import AbstractCapability
-from pydantic_ai.messages import ModelResponse
+from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import Model, ModelRequestContext, ModelSelectionContext
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
@@ -26,6 +26,7 @@ from punie.agent.prompts.instructions import default_instructions
 from punie.agent.tools.base import Tool
 from punie.agent.turns.context import TurnContext
 from punie.agent.turns.execute import execute, parse
+from punie.agent.turns.window import fit
 
 pydantic_ai.BANNER_ENABLED = False
 
@@ -121,6 +122,18 @@ class Coding(AbstractCapability[object]):
         """Give the run's tools."""
         return None if self._context is None else CatalogToolset(self._context)
 
+    async def before_model_request(
+        self, ctx: RunContext[object], request_context: ModelRequestContext
+    ) -> ModelRequestContext:
+        """Make the request fit the model's context window."""
+        if self._context is None:
+            return request_context
+
+        def replace(messages: list[ModelMessage]) -> None:
+            ctx.messages[:] = messages
+
+        return await fit(self._context, request_context, replace)
+
     async def after_model_request(
         self,
         ctx: RunContext[object],
@@ -131,6 +144,7 @@ class Coding(AbstractCapability[object]):
         """Tell how many tokens the call took."""
         if self._context is not None:
             usage = response.usage
+            self._context.meter.correct(usage.input_tokens)
             await self._context.emitter.emit(
                 UsageUpdate(
                     used=usage.input_tokens + usage.output_tokens,

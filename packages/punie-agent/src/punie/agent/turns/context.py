@@ -7,6 +7,7 @@ handed to Pydantic AI as its dependencies. It loads no model stack.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -24,8 +25,43 @@ from punie.agent.workspaces.base import Workspace
 if TYPE_CHECKING:
     from punie.agent.permissions.gate import Gate
 
+BYTES_PER_TOKEN = 3.0
+"""Of code and English, on the safe side; corrected by what the model's server counts."""
+_MOST_BYTES_PER_TOKEN = 4.5
+"""No tokenizer packs code and English tighter."""
+
 REPEATS = 3
 """Identical calls with identical results in a row after which a turn is stopped."""
+
+
+@dataclass
+class Meter:
+    """Turns bytes of a request into tokens; kept by a session, corrected by every answer."""
+
+    bytes_per_token: float = BYTES_PER_TOKEN
+    sent: int = 0
+    """Bytes of the latest request."""
+    measured: bool = False
+
+    def tokens(self, size: int) -> int:
+        """Estimate the tokens of so many bytes."""
+        return math.ceil(size / self.bytes_per_token)
+
+    def fewest_tokens(self, size: int) -> int:
+        """Give a number of tokens that so many bytes certainly have."""
+        ratio = self.bytes_per_token * 1.1 if self.measured else _MOST_BYTES_PER_TOKEN
+        return math.ceil(size / ratio)
+
+    def bytes(self, tokens: int) -> int:
+        """Estimate the bytes of so many tokens."""
+        return int(tokens * self.bytes_per_token)
+
+    def correct(self, tokens: int) -> None:
+        """Learn how many tokens the latest request had."""
+        if tokens and self.sent:
+            measured = self.sent / tokens
+            self.bytes_per_token = min(measured, _MOST_BYTES_PER_TOKEN)
+            self.measured = True
 
 
 @dataclass(kw_only=True)
@@ -40,6 +76,7 @@ class TurnContext:
     spec: ModelSpec
     services: Services = field(default_factory=Services)
     """What tools keep open between calls; the session closes it."""
+    meter: Meter = field(default_factory=Meter)
     cancellation: Cancellation = field(default_factory=Cancellation)
     claim_id: Callable[[str], str] = lambda tool_call_id: tool_call_id
     """Makes a tool call's id unique in its session; models use `call_0` again and again."""
@@ -58,6 +95,12 @@ class TurnContext:
     def exhausted(self) -> bool:
         """Whether the model has used all the calls that its spec grants for a turn."""
         return 0 < self.spec.calls_per_turn <= self.started
+
+    @property
+    def result_limit(self) -> int:
+        """Longest tool result for the model, characters: at most a quarter of a small window."""
+        window = self.spec.context_window
+        return min(self.spec.result_limit, self.meter.bytes(window // 4) or self.spec.result_limit)
 
     def open(self, tool_call_id: str, name: str, arguments: object) -> None:
         """Note that a call began."""

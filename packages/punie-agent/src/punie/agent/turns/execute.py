@@ -201,7 +201,7 @@ class _Run:
         return Executed("denied", text)
 
     async def _finished(self, result: Result) -> Executed:
-        text = render(result, limit=self.context.spec.result_limit)
+        text = render(result, limit=self.context.result_limit)
         shown = render(result, limit=SHOWN)
         status = "failed" if result.error else "completed"
         content = self.diffs if self.diffs and not result.error else self._content(shown)
