@@ -1,4 +1,4 @@
-"""For all tests: where they use MLX, the main thread imports it first.
+"""For all tests: a state folder each, and MLX imported by the main thread first, where it is used.
 
 MLX 0.32 forgets at exit what it compiled for the thread that imported it first. When that was an
 engine's thread and a test computed on the main one, the process crashes after the last test.
@@ -13,6 +13,14 @@ import pytest
 
 TESTS = Path(__file__).parent
 WITH_MLX = (TESTS / "agent" / "models", TESTS / "train", TESTS / "e2e")
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep the sessions that tests open out of the home of whoever runs them."""
+    folder = tmp_path_factory.mktemp("state")
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+    return folder / "punie"
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

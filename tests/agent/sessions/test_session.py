@@ -15,7 +15,8 @@ from punie.agent.events import (
     StateUpdate,
     UserMessage,
 )
-from punie.agent.sessions.session import Brain, OnProgress, Session
+from punie.agent.sessions.brain import Brain, OnProgress
+from punie.agent.sessions.session import Session
 from punie.agent.testing import Answers, Call, Recorder, Wait
 from punie.agent.workspaces.local import LocalWorkspace
 

@@ -37,3 +37,22 @@ class TurnFailedError(PunieError):
     """The turn ended without an answer."""
 
     exit_code = 1
+
+
+class StoreError(PunieError):
+    """The file of sessions cannot be read or written."""
+
+    exit_code = 1
+
+
+class SessionBusyError(PunieError):
+    """The session is open in another process, which is alive."""
+
+    exit_code = 1
+
+    def __init__(self, session_id: str, pid: int) -> None:
+        super().__init__(
+            f"session {session_id} is open in another Punie (process {pid}): close it there first"
+        )
+        self.session_id = session_id
+        self.pid = pid

@@ -181,6 +181,12 @@ class Progress(SessionEvent, frozen=True, kw_only=True, tag="progress"):
     unit: str = ""
 
 
+class SessionInfoUpdate(SessionEvent, frozen=True, kw_only=True, tag="session_info_update"):
+    """The session got a title."""
+
+    title: str
+
+
 class StateUpdate(SessionEvent, frozen=True, kw_only=True, tag="state_update"):
     """The session started or stopped working on a prompt."""
 
@@ -203,6 +209,7 @@ AnyEvent: TypeAlias = (
     | Notice
     | CompactionUpdate
     | Progress
+    | SessionInfoUpdate
     | StateUpdate
 )
 """Every event, for a decoder or an exhaustive `match`."""

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from punie.agent import config
 from punie.agent.events import Progress
-from punie.agent.permissions.policy import Mode
-from punie.agent.sessions.manager import Sessions, new_session_id
-from punie.agent.sessions.session import Brain, OnProgress, Session, SessionWorkspace
+from punie.agent.permissions.policy import MODES, Mode
+from punie.agent.sessions.brain import Brain, OnProgress, SessionWorkspace
+from punie.agent.sessions.journal import Journal
+from punie.agent.sessions.manager import Parts, Sessions, new_session_id
+from punie.agent.sessions.session import Session
+
+if TYPE_CHECKING:
+    from punie.agent.sessions.store import Stored
 
 CLOSING = 2.0
 """Seconds that closing may take."""
@@ -36,9 +42,10 @@ class Runtime:
             model: The model that the command line named.
             environ: Environment variables; those of this process by default.
         """
-        self.sessions = Sessions()
         self._model = model
         self._environ = os.environ if environ is None else environ
+        self._journal = Journal(config.locations(self._environ).state)
+        self.sessions = Sessions(self._journal)
         self._opening: dict[str, _Opening] = {}
 
     def open_session(
@@ -61,6 +68,61 @@ class Runtime:
             ConfigError: The settings of the folder cannot be used.
         """
         chosen = mode or _configured_mode(cwd, self._environ)
+        parts = self._parts(cwd, chosen, workspace)
+        return self.sessions.open(session_id or new_session_id(), **parts._asdict())
+
+    async def load_session(
+        self, session_id: str, *, cwd: Path | None = None, workspace: SessionWorkspace | None = None
+    ) -> Session:
+        """Join a session that is open here, or open one that an earlier process left.
+
+        Args:
+            session_id: Which.
+            cwd: Its folder; where it was begun by default.
+            workspace: Where its tools work, for one that is opened; this disk by default.
+
+        Raises:
+            UnknownSessionError: There is none of that id.
+            PunieError: It is open in another process, or the file of sessions cannot be read.
+        """
+        return await self.sessions.load(session_id, self._again(cwd, workspace))
+
+    async def fork_session(
+        self,
+        session_id: str,
+        *,
+        new_id: str | None = None,
+        cwd: Path | None = None,
+        workspace: SessionWorkspace | None = None,
+    ) -> Session:
+        """Open a copy of a session.
+
+        Args:
+            session_id: Which to copy.
+            new_id: The copy's id, from `sessions.manager.new_session_id`; made here by default.
+            cwd: The copy's folder; the session's own by default.
+            workspace: Where the copy's tools work; this disk by default.
+
+        Raises:
+            UnknownSessionError: There is none of that id.
+            PunieError: The file of sessions cannot be used.
+        """
+        return await self.sessions.fork(
+            session_id, self._again(cwd, workspace), new_id=new_id or new_session_id()
+        )
+
+    def _again(
+        self, cwd: Path | None, workspace: SessionWorkspace | None
+    ) -> Callable[[Stored], Parts]:
+        def put_together(stored: Stored) -> Parts:
+            folder = cwd or Path(stored.cwd)
+            mode = json.loads(stored.settings).get("mode")
+            chosen = mode if mode in MODES else _configured_mode(folder, self._environ)
+            return self._parts(folder, chosen, workspace)
+
+        return put_together
+
+    def _parts(self, cwd: Path, mode: Mode, workspace: SessionWorkspace | None) -> Parts:
         if workspace is None:
             from punie.agent.workspaces.local import LocalWorkspace
 
@@ -69,9 +131,7 @@ class Runtime:
         async def open_brain(*, on_progress: OnProgress) -> Brain:
             return await self.brain(cwd, on_progress=on_progress)
 
-        return self.sessions.open(
-            session_id or new_session_id(), workspace=workspace, mode=chosen, open_brain=open_brain
-        )
+        return Parts(workspace=workspace, mode=mode, open_brain=open_brain)
 
     async def warm(self, cwd: Path) -> None:
         """Open the model before the first prompt asks for it.
@@ -111,6 +171,7 @@ class Runtime:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=CLOSING)
+        await self._journal.aclose()
 
 
 class _Opening:

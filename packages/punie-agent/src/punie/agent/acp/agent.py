@@ -20,8 +20,9 @@ from punie.acp.schema import v1
 
 if TYPE_CHECKING:
     from punie.agent.permissions.policy import Mode
+    from punie.agent.sessions.brain import SessionWorkspace
     from punie.agent.sessions.manager import Sessions
-    from punie.agent.sessions.session import Session, SessionWorkspace
+    from punie.agent.sessions.session import Session
 
 log = logging.getLogger(__name__)
 

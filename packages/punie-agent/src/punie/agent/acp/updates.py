@@ -24,6 +24,7 @@ from punie.agent.events import (
     PermissionResolved,
     PlanUpdate,
     Progress,
+    SessionInfoUpdate,
     StateUpdate,
     TerminalContent,
     TextContent,
@@ -70,16 +71,27 @@ class Updates:
                         for e in entries
                     ]
                 )
-            case UsageUpdate(used=used, size=size):
-                return v1.UsageUpdate(used=used, size=size) if size else None
-            case Notice():
-                return self._notice(event)
-            case CompactionUpdate():
-                return self._compaction(event)
-            case Progress():
-                return self._step(event)
+            case UsageUpdate() | CompactionUpdate() | SessionInfoUpdate() | Notice() | Progress():
+                return self._aside(event)
             case UserMessage() | PermissionRequested() | PermissionResolved() | StateUpdate():
                 return None
+            case _ as never:
+                assert_never(never)
+
+    def _aside(
+        self, event: UsageUpdate | CompactionUpdate | SessionInfoUpdate | Notice | Progress
+    ) -> v1.SessionUpdate | None:
+        match event:
+            case UsageUpdate(used=used, size=size):
+                return v1.UsageUpdate(used=used, size=size) if size else None
+            case CompactionUpdate():
+                return self._compaction(event)
+            case SessionInfoUpdate(title=title):
+                return v1.SessionInfoUpdate(title=title)
+            case Notice():
+                return self._notice(event)
+            case Progress():
+                return self._step(event)
             case _ as never:
                 assert_never(never)
 
@@ -118,6 +130,21 @@ class Updates:
         call = v1.ToolCall(**fields)
         self._calls[event.tool_call_id] = call
         return call
+
+    def _aside(
+        self, event: Notice | Progress | SessionInfoUpdate | UsageUpdate
+    ) -> v1.SessionUpdate | None:
+        match event:
+            case UsageUpdate(used=used, size=size):
+                return v1.UsageUpdate(used=used, size=size) if size else None
+            case Notice():
+                return self._notice(event)
+            case Progress():
+                return self._step(event)
+            case SessionInfoUpdate(title=title):
+                return v1.SessionInfoUpdate(title=title)
+            case _ as never:
+                assert_never(never)
 
     def _notice(self, event: Notice) -> v1.SessionUpdate | None:
         if self._notices:

@@ -2,7 +2,8 @@
 
 Prompts that come while a turn runs wait their turn. Whoever is attached hears every event in order
 before the prompt's outcome is known; whoever can answer is asked for permission, and the first
-answer wins. Nothing here is written to disk, and the model stack is loaded only when a turn begins.
+answer wins. An event is on disk, by the session's record, before anybody hears it. The model stack is
+loaded only when a turn begins.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 from punie.agent.errors import PunieError
 from punie.agent.events import (
@@ -20,59 +21,29 @@ from punie.agent.events import (
     PermissionRequested,
     PermissionResolved,
     Progress,
+    SessionInfoUpdate,
     StateUpdate,
+    ToolCallUpdate,
     UserMessage,
 )
-from punie.agent.models.spec import ModelSpec
 from punie.agent.permissions.gate import Ask, Gate, PermissionAnswer, PermissionAsk
 from punie.agent.permissions.policy import Mode
-from punie.agent.tools.base import Tool
+from punie.agent.sessions.answers import first_answer
+from punie.agent.sessions.brain import Brain, OnProgress, OpenBrain, SessionWorkspace
+from punie.agent.sessions.readers import Listener, Readers
+from punie.agent.sessions.recovery import Past, find_cut
+from punie.agent.sessions.replay import replay
+from punie.agent.sessions.titles import title_of
 from punie.agent.tools.services import Services
 from punie.agent.turns.context import Meter, TurnContext
 from punie.agent.turns.emit import Emitter
 from punie.agent.turns.outcome import Cancellation, TurnOutcome
-from punie.agent.workspaces.base import Workspace
 
 if TYPE_CHECKING:
-    from pydantic_ai import Agent
+    from punie.agent.sessions.record import Record
+    from punie.agent.turns.restore import Restored
 
 log = logging.getLogger(__name__)
-
-Listener: TypeAlias = Callable[[AnyEvent], Awaitable[None]]
-OnProgress: TypeAlias = Callable[[Progress], None]
-
-
-class Brain(NamedTuple):
-    """What a turn thinks with."""
-
-    agent: Agent[object, str]
-    spec: ModelSpec
-    tools: dict[str, Tool[Any, Any]]
-    told: Callable[[OnProgress], AbstractContextManager[None]] = lambda _: nullcontext()
-    """Lets somebody hear, for a while, how far the model's long steps are."""
-
-
-class OpenBrain(Protocol):
-    """Opens the session's model when a turn needs it; later calls are quick.
-
-    `on_progress` may be called from another thread.
-    """
-
-    async def __call__(self, *, on_progress: OnProgress) -> Brain:
-        """Open it.
-
-        Raises:
-            PunieError: There is no model; the message says what to do.
-        """
-        ...
-
-
-class SessionWorkspace(Workspace, Protocol):
-    """A workspace that a session owns and closes."""
-
-    def close(self) -> None:
-        """Kill what still runs, and start nothing more."""
-        ...
 
 
 class Session:
@@ -85,22 +56,36 @@ class Session:
         workspace: SessionWorkspace,
         mode: Mode,
         open_brain: OpenBrain,
+        record: Record | None = None,
+        past: Past | None = None,
     ) -> None:
         self.id = session_id
         self.workspace = workspace
         self.services = Services()
         self.gate = Gate(mode, ask=self._ask)
-        self.events: list[AnyEvent] = []
+        self.events: list[AnyEvent] = [] if past is None else past.events
         """Everything that happened, in order; progress is shown but not kept."""
+        self.title = ""
         self._open_brain = open_brain
+        self._record = record
+        self._past = past
+        self._goes_on = False
         self._history: list[Any] = []
         self._meter = Meter()
-        self._readers: dict[object, tuple[Listener, Ask | None]] = {}
+        self._readers = Readers()
         self._turns: list[Cancellation] = []
         self._one_at_a_time = asyncio.Lock()
         self._emitter: Emitter | None = None
         self._questions: dict[str, str] = {}
         self._used_ids: set[str] = set()
+        for event in self.events:
+            match event:
+                case ToolCallUpdate(tool_call_id=call_id):
+                    self._used_ids.add(call_id)
+                case SessionInfoUpdate(title=title):
+                    self.title = title
+                case _:
+                    pass
 
     @property
     def mode(self) -> Mode:
@@ -110,6 +95,13 @@ class Session:
     @mode.setter
     def mode(self, mode: Mode) -> None:
         self.gate.mode = mode
+        if self._record is not None:
+            self._record.set_settings({"mode": mode})
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing was said yet."""
+        return not self.events
 
     @property
     def busy(self) -> bool:
@@ -126,13 +118,49 @@ class Session:
         Returns:
             A function that detaches.
         """
-        key = object()
-        self._readers[key] = (listener, asker)
+        return self._readers.add(listener, asker, since=len(self.events))
 
-        def detach() -> None:
-            self._readers.pop(key, None)
+    async def join(self, listener: Listener, *, asker: Ask | None = None) -> Callable[[], None]:
+        """Tell somebody what happened so far, then everything that happens, without a gap.
 
-        return detach
+        Args:
+            listener: As for `attach`; hears the past as `sessions.replay` shortens it.
+            asker: Asked for permissions from now on.
+
+        Returns:
+            A function that detaches.
+        """
+        heard = 0
+        while heard < len(self.events):
+            past = self.events[heard:]
+            heard += len(past)
+            for event in replay(past):
+                await listener(event)
+        return self.attach(listener, asker=asker)
+
+    async def recover(self, *, asks: bool = True) -> None:
+        """Close what the process before left open. Called once, before anybody listens.
+
+        Args:
+            asks: A question that was open stays open, for `go_on`.
+        """
+        cut = find_cut(self.events, asks=asks)
+        if cut is None:
+            return
+        self._goes_on = cut.asks
+        for event in cut.closing:
+            await self._deliver(event)
+
+    async def go_on(self) -> TurnOutcome | None:
+        """Ask again what was being asked when the process before ended, and finish that turn.
+
+        Returns:
+            How it ended; `None` when nothing was being asked.
+        """
+        if not self._goes_on:
+            return None
+        self._goes_on = False
+        return await self._queued(None)
 
     async def prompt(self, text: str) -> TurnOutcome:
         """Run a prompt, after those that came before it.
@@ -143,11 +171,15 @@ class Session:
         Returns:
             How it ended, whatever happened; every event of the turn has been delivered.
         """
+        return await self._queued(text)
+
+    async def _queued(self, text: str | None) -> TurnOutcome:
         cancellation = Cancellation()
         self._turns.append(cancellation)
         try:
             async with self._one_at_a_time:
-                if cancellation.requested:
+                overtaken = text is None and self._past is None
+                if cancellation.requested or overtaken:
                     return TurnOutcome(stop_reason="cancelled")
                 return await self._turn(text, cancellation)
         finally:
@@ -188,12 +220,14 @@ class Session:
         async with self._one_at_a_time:
             await self.services.aclose()
 
-    async def _turn(self, text: str, cancellation: Cancellation) -> TurnOutcome:
+    async def _turn(self, text: str | None, cancellation: Cancellation) -> TurnOutcome:
         async with Emitter(self._deliver) as emitter:
             self._emitter = emitter
             try:
-                await emitter.emit(UserMessage(message_id=new_id(), text=text))
+                if text is not None:
+                    await emitter.emit(UserMessage(message_id=new_id(), text=text))
                 await emitter.emit(StateUpdate(state="running"))
+                await self._entitle(text, emitter)
                 outcome = await self._think(text, cancellation, emitter)
                 await self._withdraw_questions(emitter)
                 await emitter.emit(_idle(outcome))
@@ -201,7 +235,14 @@ class Session:
                 self._emitter = None
         return outcome
 
-    async def _think(self, text: str, cancellation: Cancellation, emitter: Emitter) -> TurnOutcome:
+    async def _entitle(self, text: str | None, emitter: Emitter) -> None:
+        if not self.title and (title := title_of(text or "")):
+            self.title = title
+            await emitter.emit(SessionInfoUpdate(title=title))
+
+    async def _think(
+        self, text: str | None, cancellation: Cancellation, emitter: Emitter
+    ) -> TurnOutcome:
         loop = asyncio.get_running_loop()
 
         def on_progress(progress: Progress) -> None:  # perhaps in a worker thread
@@ -216,6 +257,8 @@ class Session:
             return TurnOutcome(stop_reason="cancelled")
         from punie.agent.turns.run import run_turn
 
+        restored = self._restore(brain, goes_on=text is None)
+        claimed = {} if restored is None else dict(restored.claimed)
         context = TurnContext(
             workspace=self.workspace,
             gate=self.gate,
@@ -225,14 +268,38 @@ class Session:
             services=self.services,
             meter=self._meter,
             cancellation=cancellation,
-            claim_id=self._claim_id,
+            claim_id=lambda call_id: claimed.pop(call_id, "") or self._claim_id(call_id),
+            keep=None if self._record is None else self._record.keep,
+            known={} if restored is None else restored.known,
         )
         with brain.told(on_progress):
             end = await run_turn(
                 brain.agent, text, context=context, history=self._history, new_id=new_id
             )
         self._history = end.history
+        if self._record is not None:
+            await emitter.flush()
+            await self._record.keep(end.history)
         return end.outcome
+
+    def _restore(self, brain: Brain, *, goes_on: bool) -> Restored | None:
+        """Read the model's history of the process before, once."""
+        if self._past is None:
+            return None
+        from punie.agent.turns.restore import restore
+
+        past, self._past = self._past, None
+        restored = restore(
+            past.messages,
+            past.events[past.told : past.until],
+            tools=brain.tools,
+            limit=brain.spec.result_limit,
+            goes_on=goes_on,
+        )
+        self._history = restored.messages
+        if self._record is not None:
+            self._record.loaded(restored.messages[: len(past.messages)])
+        return restored
 
     async def _brain(self, cancellation: Cancellation, on_progress: OnProgress) -> Brain | None:
         """Open the model; `None` when the person did not want to wait for it."""
@@ -247,14 +314,15 @@ class Session:
                     await asyncio.wait({opening})
 
     async def _deliver(self, event: AnyEvent) -> None:
+        place = len(self.events)
+        notice = None
         if not isinstance(event, Progress):
             self.events.append(event)
-        for key, (listener, _) in list(self._readers.items()):
-            try:
-                await listener(event)
-            except Exception:
-                log.exception("reader dropped", extra={"session": self.id})
-                self._readers.pop(key, None)
+            if self._record is not None:
+                notice = await self._record.append(event)
+        await self._readers.tell(event, place)
+        if notice is not None:
+            await self._deliver(notice)
 
     def _claim_id(self, tool_call_id: str) -> str:
         claimed, count = tool_call_id, 1
@@ -265,7 +333,7 @@ class Session:
         return claimed
 
     async def _ask(self, ask: PermissionAsk) -> PermissionAnswer:
-        askers = [asker for _, asker in self._readers.values() if asker is not None]
+        askers = self._readers.askers
         if not askers or self._emitter is None:
             return PermissionAnswer(outcome="unanswerable")
         emitter, request_id = self._emitter, new_id()
@@ -300,41 +368,6 @@ class Session:
 def new_id() -> str:
     """Make an id that is unique among sessions and machines."""
     return secrets.token_hex(8)
-
-
-async def first_answer(askers: list[Ask], ask: PermissionAsk) -> PermissionAnswer:
-    """Ask everybody at once; the first who allows or rejects decides, the others are cancelled.
-
-    Args:
-        askers: At least one.
-        ask: The question.
-
-    Returns:
-        The first real answer; when nobody gave one, the last thing that was said instead.
-    """
-    waiting = {asyncio.ensure_future(_answer_of(asker, ask)) for asker in askers}
-    answer = PermissionAnswer(outcome="unanswerable")
-    try:
-        while waiting:
-            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                answer = task.result()
-                if answer.outcome in {"allowed", "rejected"}:
-                    return answer
-        return answer
-    finally:
-        for task in waiting:
-            task.cancel()
-        if waiting:
-            await asyncio.wait(waiting)
-
-
-async def _answer_of(asker: Ask, ask: PermissionAsk) -> PermissionAnswer:
-    try:
-        return await asker(ask)
-    except Exception:
-        log.exception("asker failed")
-        return PermissionAnswer(outcome="unanswerable")
 
 
 def _idle(outcome: TurnOutcome) -> AnyEvent:

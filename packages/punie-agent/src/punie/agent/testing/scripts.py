@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from msgspec import Struct
 
 from punie.agent.models.spec import ModelSpec
-from punie.agent.sessions.session import Brain, OnProgress
+from punie.agent.sessions.brain import Brain, OnProgress
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage, ModelResponse

@@ -125,14 +125,18 @@ class Coding(AbstractCapability[object]):
     async def before_model_request(
         self, ctx: RunContext[object], request_context: ModelRequestContext
     ) -> ModelRequestContext:
-        """Make the request fit the model's context window."""
+        """Make the request fit the model's context window, and write down what it reads."""
         if self._context is None:
             return request_context
 
         def replace(messages: list[ModelMessage]) -> None:
             ctx.messages[:] = messages
 
-        return await fit(self._context, request_context, replace)
+        fitted = await fit(self._context, request_context, replace)
+        if self._context.keep is not None:
+            await self._context.emitter.flush()
+            await self._context.keep(ctx.messages)
+        return fitted
 
     async def after_model_request(
         self,
@@ -141,8 +145,11 @@ class Coding(AbstractCapability[object]):
         request_context: ModelRequestContext,
         response: ModelResponse,
     ) -> ModelResponse:
-        """Tell how many tokens the call took."""
+        """Write down what the model answered, and tell how many tokens the call took."""
         if self._context is not None:
+            if self._context.keep is not None:
+                await self._context.emitter.flush()
+                await self._context.keep([*ctx.messages, response])
             usage = response.usage
             self._context.meter.correct(usage.input_tokens)
             await self._context.emitter.emit(
@@ -209,7 +216,10 @@ class CatalogToolset(AbstractToolset[object]):
         tool: ToolsetTool[object],
     ) -> str:
         """Run one call; the model reads the text that comes back."""
-        done = await execute(self._context, name, tool_args, tool_call_id=ctx.tool_call_id or name)
+        call_id = ctx.tool_call_id or name
+        if (known := self._context.known.get(call_id)) is not None:
+            return known
+        done = await execute(self._context, name, tool_args, tool_call_id=call_id)
         if done.status == "broken":
             raise ToolFailed(done.text)
         return done.text

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +80,10 @@ class TurnContext:
     cancellation: Cancellation = field(default_factory=Cancellation)
     claim_id: Callable[[str], str] = lambda tool_call_id: tool_call_id
     """Makes a tool call's id unique in its session; models use `call_0` again and again."""
+    keep: Callable[[Sequence[Any]], Awaitable[None]] | None = None
+    """Writes the model's messages down, each time there are more."""
+    known: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Results of calls that ended in an earlier process, by the model's ids: not run again."""
     denied: bool = False
     looping: bool = False
     """The model repeated itself and the turn was stopped."""

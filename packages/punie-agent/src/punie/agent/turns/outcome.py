@@ -13,6 +13,9 @@ from msgspec import UNSET, Struct, UnsetType
 
 from punie.agent.events import StopReason
 
+CUT_OFF = "Punie ended before the turn did"
+"""The error of a turn whose process ended in the middle; written by the next process."""
+
 CallStatus: TypeAlias = Literal["completed", "failed", "denied", "cancelled"]
 
 

@@ -54,7 +54,7 @@ class _Stop(NamedTuple):
 
 async def run_turn(
     agent: Agent[object, str],
-    prompt: str,
+    prompt: str | None,
     *,
     context: TurnContext,
     history: Sequence[ModelMessage],
@@ -64,7 +64,7 @@ async def run_turn(
 
     Args:
         agent: From `turns.build`.
-        prompt: What the person wrote.
+        prompt: What the person wrote; `None` runs the open calls that end the history.
         context: The turn; its emitter must be open.
         history: The conversation so far.
         new_id: Makes message ids.

@@ -1,0 +1,147 @@
+"""What one session leaves on disk: its events before anybody hears them, its messages as they grow.
+
+When the store cannot be written the session goes on: what could not be written is kept and tried
+again with the next event, and the person is told once. How the lines are read back is in
+`sessions.recovery`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
+
+from punie.agent.errors import StoreError
+from punie.agent.events import (
+    AgentMessageChunk,
+    AnyEvent,
+    Notice,
+    SessionInfoUpdate,
+    StateUpdate,
+    UserMessage,
+)
+from punie.agent.sessions.journal import Journal
+from punie.agent.sessions.store import Row, Store, Stored
+
+if TYPE_CHECKING:
+    from punie.agent.sessions.owners import Owner
+
+encode = msgspec.json.Encoder().encode
+
+
+class Record:
+    """Writes one session; made when it is opened or loaded."""
+
+    def __init__(self, journal: Journal, session: Stored, *, events: int | None = None) -> None:
+        """Begin.
+
+        Args:
+            journal: The file.
+            session: The session.
+            events: How many of its events are in the file; `None` when the session itself is new.
+        """
+        self._journal = journal
+        self._session = session
+        self._session_id = session.session_id
+        self._new = events is None
+        self._count = events or 0
+        self._rows: list[Row] = []
+        self._texts: list[str] = []
+        self._title = ""
+        self._answer: list[str] = []
+        self._kept: list[Any] = []
+        self._told = False
+        if self._new:
+            journal.post(self._begin)
+
+    async def append(self, event: AnyEvent) -> Notice | None:
+        """Write an event; when this returns, it outlives the process.
+
+        Returns:
+            What the person should be told: that the session is not saved, the first time it is so.
+        """
+        self._rows.append(Row(self._count, time.time(), encode(event)))
+        self._count += 1
+        self._note(event)
+        rows, texts, title = self._rows, self._texts, self._title
+        self._rows, self._texts, self._title = [], [], ""
+
+        def write(store: Store, owner: Owner) -> None:
+            if self._new:  # the file may have been full when the session was opened
+                self._begin(store, owner)
+            store.append(self._session_id, rows, title=title, texts=texts)
+
+        try:
+            await self._journal.run(write)
+        except StoreError as error:
+            self._rows[:0], self._texts[:0], self._title = rows, texts, self._title or title
+            return self._problem(error)
+        return None
+
+    async def keep(self, messages: Sequence[Any]) -> None:
+        """Write the model's messages, as far as they are new; they hold all that was told so far.
+
+        Args:
+            messages: Pydantic AI messages, all of them, oldest first.
+        """
+        from pydantic_ai.messages import ModelMessagesTypeAdapter
+
+        first = _same(self._kept, messages)
+        written = [ModelMessagesTypeAdapter.dump_json([m])[1:-1] for m in messages[first:]]
+        told = self._count
+        try:
+            await self._journal.run(
+                lambda store, _: store.keep(self._session_id, first, written, told=told)
+            )
+        except StoreError:
+            return  # the next call tries again, and the next event tells the person
+        self._kept = list(messages)
+
+    def set_settings(self, settings: Mapping[str, Any]) -> None:
+        """Write what the session should start with when it is loaded, such as its mode."""
+        written = encode(settings).decode()
+        self._journal.post(lambda store, _: store.set_settings(self._session_id, written))
+
+    def loaded(self, messages: Sequence[Any]) -> None:
+        """Note which messages the file holds already."""
+        self._kept = list(messages)
+
+    def _begin(self, store: Store, owner: Owner) -> None:
+        store.begin(replace(self._session, owner=owner.name))
+        self._new = False
+
+    def _note(self, event: AnyEvent) -> None:
+        """Pick out what lists and searches show."""
+        match event:
+            case UserMessage(text=text):
+                self._texts.append(text)
+            case AgentMessageChunk(text=text):
+                self._answer.append(text)
+            case SessionInfoUpdate(title=title):
+                self._title = title
+            case StateUpdate(state="idle") if self._answer:
+                self._texts.append("".join(self._answer))
+                self._answer = []
+            case _:
+                pass
+
+    def _problem(self, error: StoreError) -> Notice | None:
+        if self._told:
+            return None
+        self._told = True
+        return Notice(
+            severity="warning",
+            title="This session is not being saved and ends with its process",
+            description=str(error),
+        )
+
+
+def _same(before: Sequence[Any], now: Sequence[Any]) -> int:
+    """Count the messages at the beginning that are on disk as they are; never the last one."""
+    for index, (old, new) in enumerate(zip(before[:-1], now[:-1], strict=False)):
+        if old is not new and old != new:
+            return index
+    return max(0, min(len(before), len(now)) - 1)
