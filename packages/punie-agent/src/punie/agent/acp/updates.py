@@ -131,21 +131,6 @@ class Updates:
         self._calls[event.tool_call_id] = call
         return call
 
-    def _aside(
-        self, event: Notice | Progress | SessionInfoUpdate | UsageUpdate
-    ) -> v1.SessionUpdate | None:
-        match event:
-            case UsageUpdate(used=used, size=size):
-                return v1.UsageUpdate(used=used, size=size) if size else None
-            case Notice():
-                return self._notice(event)
-            case Progress():
-                return self._step(event)
-            case SessionInfoUpdate(title=title):
-                return v1.SessionInfoUpdate(title=title)
-            case _ as never:
-                assert_never(never)
-
     def _notice(self, event: Notice) -> v1.SessionUpdate | None:
         if self._notices:
             return v1.Notice(
