@@ -16,9 +16,18 @@ from punie.acp.schema import v1
 from punie.acp.testing import INITIALIZE, RecordingClient, linked
 from punie.acp.transports.memory import pair
 
+ALL: dict[str, Any] = {
+    "loadSession": True,
+    "promptCapabilities": {"image": True, "audio": True, "embeddedContext": True},
+    "mcpCapabilities": {"http": True, "sse": True},
+    "sessionCapabilities": {
+        name: {} for name in ("list", "delete", "additionalDirectories", "resume", "close")
+    },
+    "auth": {"logout": {}},
+}
 # One request and its answer for each method that an agent serves, as on the wire.
 EXCHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "initialize": ({"protocolVersion": 1}, {"protocolVersion": 1}),
+    "initialize": ({"protocolVersion": 1}, {"protocolVersion": 1, "agentCapabilities": ALL}),
     "authenticate": ({"methodId": "key"}, {}),
     "logout": ({}, {}),
     "session/new": ({"cwd": "/", "mcpServers": []}, {"sessionId": "s"}),
@@ -141,7 +150,7 @@ async def test_requests_behind_a_failed_initialize_are_invalid() -> None:
 
     async with linked(Refusing, RecordingClient()) as agent:
         hello = asyncio.ensure_future(agent.initialize(INITIALIZE))
-        behind = asyncio.ensure_future(agent.logout(v1.LogoutRequest()))
+        behind = asyncio.ensure_future(agent.authenticate(v1.AuthenticateRequest(method_id="x")))
         with pytest.raises(RequestError, match="Authentication required"):
             await hello
         with pytest.raises(RequestError) as refused:

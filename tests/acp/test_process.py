@@ -65,6 +65,18 @@ def test_the_example_client_prints_the_answer_of_the_example_agent() -> None:
     assert (ran.stdout, ran.stderr) == ("Good day\n", "stopped: end_turn\n")
 
 
+def test_the_example_client_of_either_version_prints_the_answer_of_the_example_agent() -> None:
+    ran = subprocess.run(
+        [sys.executable, str(EXAMPLES / "acp_dual_client.py"), "Good", "day"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert ran.stdout == "Good day\n"
+    assert ran.stderr.endswith("stopped: end_turn\n")
+
+
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="waits for a strange process on Linux")
 async def test_a_stubborn_agent_and_its_children_are_killed(tmp_path: Path) -> None:
     script = tmp_path / "stubborn.py"

@@ -209,6 +209,10 @@ async def test_a_question_about_a_session_waits_for_its_answer_too() -> None:
 
 async def test_a_loaded_session_is_replayed_before_the_answer() -> None:
     class Loading(BaseAgent):
+        async def initialize(self, params: v1.InitializeRequest) -> v1.InitializeResponse:
+            known = v1.AgentCapabilities(load_session=True)
+            return v1.InitializeResponse(protocol_version=1, agent_capabilities=known)
+
         async def load_session(self, params: v1.LoadSessionRequest) -> v1.LoadSessionResponse:
             await self.say("history", params.session_id)
             return v1.LoadSessionResponse()
@@ -411,6 +415,11 @@ class Waiting(BaseAgent):
     async def cancel(self, params: v1.CancelNotification) -> None:
         await super().cancel(params)
         self.stopped.set()
+
+    async def initialize(self, params: v1.InitializeRequest) -> v1.InitializeResponse:
+        sessions = v1.SessionCapabilities(list=v1.SessionListCapabilities())
+        known = v1.AgentCapabilities(session_capabilities=sessions)
+        return v1.InitializeResponse(protocol_version=1, agent_capabilities=known)
 
     async def list_sessions(self, params: v1.ListSessionsRequest) -> v1.ListSessionsResponse:
         self.started.set()

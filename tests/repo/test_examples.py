@@ -31,8 +31,9 @@ def run(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
     [
         (["examples/acp_client.py", "Hello there"], "Hello there"),
         (["examples/acp_client.py", "Hello", "--", *PUNIE], "Hello from Punie's test model."),
+        (["examples/acp_dual_client.py", "Hello", "--", *PUNIE], "Hello from Punie's test model."),
     ],
-    ids=["client with the echo agent", "client with punie"],
+    ids=["client with the echo agent", "client with punie", "client of either version with punie"],
 )
 def test_an_example_answers(root: Path, command: list[str], answer: str) -> None:
     ran = run(root, *command)

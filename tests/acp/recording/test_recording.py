@@ -100,8 +100,8 @@ async def test_a_client_that_does_something_else_is_told_and_the_replay_fails(
     playing = asyncio.ensure_future(replay.run())
     async with connect(RecordingClient(), client_end) as agent:
         with pytest.raises((ConnectionClosedError, RequestError)):
-            await agent.list_sessions(v1.ListSessionsRequest())
-    with pytest.raises(RecordingMismatchError, match="session/list"):
+            await agent.authenticate(v1.AuthenticateRequest(method_id="x"))
+    with pytest.raises(RecordingMismatchError, match="authenticate"):
         await playing
 
 

@@ -15,12 +15,15 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from punie.acp.client_side import AgentProxy, Client, connect
 from punie.acp.errors import AgentStartError
 from punie.acp.transports.base import Transport
 from punie.acp.transports.stdio import StdioTransport
+
+if TYPE_CHECKING:
+    from punie.acp.client_side.dual import DualAgentProxy, DualClient
 
 
 @asynccontextmanager
@@ -34,7 +37,7 @@ async def start_agent(
     grace: float = 1.0,
     wrap: Callable[[Transport], Transport] | None = None,
 ) -> AsyncGenerator[AgentProxy, None]:
-    """Start an agent and connect a client to it.
+    """Start an agent and connect a client to it, with protocol version 1.
 
     Args:
         argv: Program and arguments.
@@ -44,6 +47,64 @@ async def start_agent(
         stderr: Where its log goes; to this process's stderr by default.
         grace: Seconds between the end of its stdin and SIGTERM, and again until SIGKILL.
         wrap: Puts something around the transport, such as a `TracedTransport` that records.
+
+    Raises:
+        AgentStartError: The program cannot be started.
+    """
+    child = start_child(argv, cwd=cwd, env=env, stderr=stderr, grace=grace)
+    async with child as pipes, connect(client, wrap(pipes) if wrap else pipes) as agent:
+        yield agent
+
+
+@asynccontextmanager
+async def start_dual_agent(
+    argv: Sequence[str],
+    client: DualClient,
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stderr: int | IO[bytes] | None = None,
+    grace: float = 1.0,
+    wrap: Callable[[Transport], Transport] | None = None,
+) -> AsyncGenerator[DualAgentProxy, None]:
+    """Start an agent of either protocol version and connect a client to it.
+
+    Args:
+        argv: Program and arguments.
+        client: Serves what the agent asks.
+        cwd: As for `start_agent`, and so are the others.
+        env: Its whole environment.
+        stderr: Where its log goes.
+        grace: Seconds between the end of its stdin and SIGTERM, and again until SIGKILL.
+        wrap: Puts something around the transport.
+
+    Raises:
+        AgentStartError: The program cannot be started.
+    """
+    from punie.acp.client_side.dual import connect_dual
+
+    child = start_child(argv, cwd=cwd, env=env, stderr=stderr, grace=grace)
+    async with child as pipes, connect_dual(client, wrap(pipes) if wrap else pipes) as agent:
+        yield agent
+
+
+@asynccontextmanager
+async def start_child(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stderr: int | IO[bytes] | None = None,
+    grace: float = 1.0,
+) -> AsyncGenerator[StdioTransport, None]:
+    """Start a program whose stdin and stdout are a transport; leaving ends it and its group.
+
+    Args:
+        argv: Program and arguments.
+        cwd: As for `start_agent`, and so are the others.
+        env: Its whole environment.
+        stderr: Where its log goes.
+        grace: Seconds between the end of its stdin and SIGTERM, and again until SIGKILL.
 
     Raises:
         AgentStartError: The program cannot be started.
@@ -68,9 +129,7 @@ async def start_agent(
         os.close(child_in)
         os.close(child_out)
     try:
-        transport: Transport = StdioTransport(from_child, to_child)
-        async with connect(client, wrap(transport) if wrap else transport) as agent:
-            yield agent
+        yield StdioTransport(from_child, to_child)
     finally:
         # A cancelled caller still waits for this: a child must not outlive its connection.
         await asyncio.shield(_end(process, grace=grace))

@@ -1,25 +1,18 @@
-"""One JSON-RPC connection: requests both ways at once, in order, until either side ends it.
-
-Frames go out in the order of the calls. What comes in starts in the order of arrival; each request
-runs as a task of its own. Notifications of an *ordered* method are handled one by one, and whatever
-arrives behind them (a request, the answer to a call) waits for them, so that a caller that gets its
-answer has seen every update before it.
-
-The connection knows no method: a `Dispatcher` finds the handlers. It never logs parameters.
-"""
+"""The connection itself; `punie.acp.connection` says what it promises."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from punie.acp import jsonrpc
+from punie.acp.connection.inbox import Inbox
+from punie.acp.connection.serving import Dispatcher, Incoming, Job
 from punie.acp.errors import ConnectionClosedError, ErrorCode, RequestError
 from punie.acp.jsonrpc import Envelope, Malformed, RequestId
 from punie.acp.methods import CANCEL_REQUEST, Method, decoder
@@ -27,52 +20,19 @@ from punie.acp.transports.base import Transport
 
 log: logging.Logger = logging.getLogger("punie.acp")
 
-Job: TypeAlias = Callable[[], Coroutine[Any, Any, Any]]
+Taken: TypeAlias = Callable[["asyncio.Future[Any]"], Coroutine[Any, Any, None] | None]
 
-_INBOX_HIGH = 1000
-"""Ordered notifications waiting above which the transport is paused."""
-_INBOX_LOW = 100
 _CANCEL_TIMEOUT = 0.05
 """Seconds in which cancelled handlers must end when the connection does."""
-
-
-class Incoming(NamedTuple):
-    """How to serve one message."""
-
-    run: Job
-    """Does the work; its value is the answer of a request."""
-    ordered: bool = False
-    """For a notification: handle it before what arrives after it."""
-    answered: Callable[[Any], None] | None = None
-    """Called with the value right after the answer was queued, before anything else is."""
-    cancel: Job | None = None
-    """What `$/cancel_request` does instead of cancelling the task."""
-
-
-class Dispatcher(Protocol):
-    """Finds what serves a message. Called in order of arrival; must not block."""
-
-    def request(self, method: str, params: Raw | UnsetType) -> Incoming:
-        """Prepare a request.
-
-        Raises:
-            RequestError: It is refused.
-        """
-        ...
-
-    def notification(self, method: str, params: Raw | UnsetType) -> Incoming | None:
-        """Prepare a notification; `None` when nobody listens.
-
-        Raises:
-            RequestError: It is refused, which nobody is told.
-        """
-        ...
 
 
 class _Pending(NamedTuple):
     future: asyncio.Future[Any]
     result: type[Any]
     caller: asyncio.Task[Any] | None
+    """Who waits; `None` for a request that was posted."""
+    taken: Taken
+    """Called once the future is done."""
 
 
 class _Running(NamedTuple):
@@ -96,9 +56,7 @@ class Connection:
         self._running: dict[RequestId, _Running] = {}
         # Not a TaskGroup: leaving one waits for handlers that refuse to end.
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._inbox: deque[Callable[[], Awaitable[None] | None]] = deque()
-        self._worker: asyncio.Task[None] | None = None
-        self._paused = False
+        self._inbox = Inbox(transport, self._spawn)
         self._ended = asyncio.Event()
 
     @property
@@ -152,16 +110,24 @@ class Connection:
         await self._transport.drain()
 
     async def request(
-        self, method: Method, params: Any, *, send: Callable[[bytes], None] | None = None
+        self,
+        method: Method,
+        params: Any,
+        *,
+        send: Callable[[bytes], None] | None = None,
+        answered: Callable[[Any], None] | None = None,
+        timeout: float | None = None,
     ) -> Any:
-        """Ask the peer and wait for its answer, as long as it takes.
+        """Ask the peer and wait for its answer, as long as it takes unless told otherwise.
 
-        Cancelling the task that waits sends `$/cancel_request`.
+        Cancelling the task that waits sends `$/cancel_request`, and so does a timeout.
 
         Args:
             method: One with a result.
             params: Its parameters.
             send: Queues the frame in place of `Connection.send`, perhaps later.
+            answered: Called with the result before anything that came behind it is served.
+            timeout: Seconds to wait at most.
 
         Returns:
             An instance of `method.result`.
@@ -169,26 +135,75 @@ class Connection:
         Raises:
             RequestError: The peer answered with an error, or with something unreadable.
             ConnectionClosedError: The peer is gone.
+            TimeoutError: No answer came in time.
         """
+
+        def taken(future: asyncio.Future[Any]) -> None:
+            if answered is not None and future.exception() is None:
+                answered(future.result())
+
+        send = send or self.send
+        caller = asyncio.current_task()
+        request_id, frame, future = self._register(method, params, caller, taken)
+        send(frame)
+        try:
+            async with asyncio.timeout(timeout):
+                return await future
+        except (asyncio.CancelledError, TimeoutError):
+            if request_id in self._pending:
+                cancel = CANCEL_REQUEST.params(request_id=request_id)
+                send(jsonrpc.encode_notification(CANCEL_REQUEST.name, cancel))
+            raise
+        finally:
+            self._pending.pop(request_id, None)
+
+    def deliver(self, job: Job) -> asyncio.Future[None]:
+        """Run something in the order of what comes in, as if it had come now.
+
+        Args:
+            job: What to run; what it raises is logged.
+
+        Returns:
+            Done once it has run.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def run() -> None:
+            await self._notify("something delivered", job)
+            if not done.done():
+                done.set_result(None)
+
+        self._inbox.put(run)
+        return done
+
+    def post(self, method: Method, params: Any, taken: Taken) -> None:
+        """Ask the peer without waiting.
+
+        Args:
+            method: One with a result.
+            params: Its parameters.
+            taken: Gets the answer, as a future that is done, in the order of what comes in: after
+                all notifications that came before it, and awaited before those that came behind.
+                When the peer goes first the future holds a `ConnectionClosedError`.
+
+        Raises:
+            ConnectionClosedError: The peer is gone.
+        """
+        _, frame, _ = self._register(method, params, None, taken)
+        self.send(frame)
+
+    def _register(
+        self, method: Method, params: Any, caller: asyncio.Task[Any] | None, taken: Taken
+    ) -> tuple[int, bytes, asyncio.Future[Any]]:
         if method.result is None:
             raise ValueError(f"{method.name} is a notification")
         if self.closed:
             raise ConnectionClosedError
         self._next_id += 1
-        request_id = self._next_id
-        frame = jsonrpc.encode_request(request_id, method.name, params)
+        frame = jsonrpc.encode_request(self._next_id, method.name, params)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._pending[request_id] = _Pending(future, method.result, asyncio.current_task())
-        (send or self.send)(frame)
-        try:
-            return await future
-        except asyncio.CancelledError:
-            if request_id in self._pending:
-                cancel = CANCEL_REQUEST.params(request_id=request_id)
-                (send or self.send)(jsonrpc.encode_notification(CANCEL_REQUEST.name, cancel))
-            raise
-        finally:
-            self._pending.pop(request_id, None)
+        self._pending[self._next_id] = _Pending(future, method.result, caller, taken)
+        return self._next_id, frame, future
 
     # Incoming: the transport calls these
 
@@ -212,9 +227,12 @@ class Connection:
     def ended(self) -> None:
         """Nothing more will come."""
         self._ended.set()
-        for pending in self._pending.values():
-            if not pending.future.done():
-                pending.future.set_exception(ConnectionClosedError())
+        pendings, self._pending = self._pending, {}
+        for pending in pendings.values():
+            if pending.caller is None:
+                self._settle(pending, _fail)
+            elif not pending.future.done():  # at once: nothing may keep a caller waiting now
+                _fail(pending.future)
 
     def _request_received(
         self, request_id: RequestId, method: str, params: Raw | UnsetType
@@ -224,7 +242,7 @@ class Connection:
         except RequestError as error:
             self._refuse(request_id, error)
             return
-        gate = self._gate()
+        gate = self._inbox.gate()
         task = self._spawn(self._serve(request_id, method, incoming, gate))
         self._running[request_id] = _Running(task, incoming.cancel)
         task.add_done_callback(lambda done: self._forget(request_id, done))
@@ -280,13 +298,19 @@ class Connection:
         if incoming is None:
             return
         if incoming.ordered:
-            self._enqueue(lambda: self._notify(method, incoming.run))
+            self._inbox.put(lambda: self._notify(method, incoming.run))
         else:
             self._spawn(self._notify(method, incoming.run))
 
     async def _notify(self, method: str, run: Job) -> None:
         try:
             await run()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # What the handler waited for was cancelled, not the handler; others wait behind it.
+            log.warning("the handler of %s was cancelled from within", method)
         except Exception:
             log.exception("the handler of %s failed", method)
 
@@ -309,45 +333,24 @@ class Connection:
         pending = self._pending.pop(request_id, None)
         if pending is None:
             return  # cancelled before, or an answer to nothing
-        if pending.caller is self._worker or self._worker is None:
-            _resolve(pending, message)
+        self._settle(pending, lambda future: _resolve(future, pending.result, message))
+
+    def _settle(self, pending: _Pending, resolve: Callable[[asyncio.Future[Any]], None]) -> None:
+        """Bring an answer to who waits for it, once all that came before has been handled."""
+
+        def settle() -> Awaitable[None] | None:
+            if pending.future.done():
+                return None
+            resolve(pending.future)
+            work = pending.taken(pending.future)
+            return None if work is None else self._notify("an answer", lambda: work)
+
+        # A handler that waits for its own request would wait for itself in the inbox.
+        worker = self._inbox.worker
+        if pending.caller is not None and worker in (None, pending.caller):
+            settle()
         else:
-            self._enqueue(lambda: _resolve(pending, message))
-
-    # The ordered inbox
-
-    def _gate(self) -> asyncio.Future[None] | None:
-        """A future that is done once everything ordered before now has been handled."""
-        if self._worker is None:
-            return None
-        gate: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def pass_gate() -> None:
-            if not gate.done():
-                gate.set_result(None)
-
-        self._enqueue(pass_gate)
-        return gate
-
-    def _enqueue(self, item: Callable[[], Awaitable[None] | None]) -> None:
-        self._inbox.append(item)
-        if self._worker is None:
-            self._worker = self._spawn(self._work())
-        if len(self._inbox) > _INBOX_HIGH and not self._paused:
-            self._paused = True
-            self._transport.pause_reading()
-
-    async def _work(self) -> None:
-        try:
-            while self._inbox:
-                waiting = self._inbox.popleft()()
-                if waiting is not None:
-                    await waiting
-                if self._paused and len(self._inbox) < _INBOX_LOW:
-                    self._paused = False
-                    self._transport.resume_reading()
-        finally:
-            self._worker = None
+            self._inbox.put(settle)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
@@ -360,17 +363,18 @@ def _cancelled() -> RequestError:
     return RequestError(ErrorCode.REQUEST_CANCELLED, "Request cancelled")
 
 
-def _resolve(pending: _Pending, message: Envelope) -> None:
-    future = pending.future
-    if future.done():
-        return
+def _fail(future: asyncio.Future[Any]) -> None:
+    future.set_exception(ConnectionClosedError())
+
+
+def _resolve(future: asyncio.Future[Any], result: Any, message: Envelope) -> None:
     if isinstance(message.error, Raw) and bytes(message.error) != b"null":
         future.set_exception(jsonrpc.decode_error(message.error))
         return
     # Old peers answer `null` where an object without required fields is due.
     raw = bytes(message.result) if isinstance(message.result, Raw) else b"{}"
     try:
-        future.set_result(decoder(pending.result).decode(b"{}" if raw == b"null" else raw))
+        future.set_result(decoder(result).decode(b"{}" if raw == b"null" else raw))
     except msgspec.ValidationError as error:
         reason, path = jsonrpc.describe(error)
         data = {"path": path, "reason": reason}

@@ -1,70 +1,45 @@
-"""The client's side of a connection: drive an agent, serve what it asks.
-
-Updates reach the `Client` one by one, in order, and all updates of a turn before `prompt` returns.
-What the client did not advertise in `initialize` is answered with -32601.
-"""
+"""An agent of protocol version 1, as a client sees it."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from msgspec import Raw, UnsetType
-
-from punie.acp import jsonrpc
-from punie.acp.connection import Connection, Incoming
-from punie.acp.errors import RequestError
+from punie.acp.client_side.dispatch import Client, ClientDispatcher
+from punie.acp.client_side.needs import need, need_v1_content, need_v1_session
+from punie.acp.connection import Connection
 from punie.acp.methods import (
     BY_NAME,
     CANCEL,
     INITIALIZE,
     NEW_SESSION,
     PROMPT,
+    TABLE,
     extension,
-    is_extension,
 )
-from punie.acp.methods import decoder as decoder_of
 from punie.acp.schema import v1
 from punie.acp.transports.base import Transport
 
-
-class Client(Protocol):
-    """What a client must implement. It answers with `RequestError` to refuse.
-
-    Methods of `fs/*`, `terminal/*` and `elicitation/*` are served when the class has them, else they
-    get -32601: `read_text_file`, `write_text_file`, `create_terminal`, `terminal_output`,
-    `wait_for_terminal_exit`, `kill_terminal`, `release_terminal`, `create_elicitation`. Each takes
-    the method's parameters and returns its result, as `punie.acp.methods` lists them. The
-    notification `complete_elicitation` is ignored without one.
-
-    `async def ext_method(method: str, params: dict[str, Any]) -> Any` serves the requests whose
-    names begin with `_` (it raises `RequestError.method_not_found` for those it does not know), and
-    `async def ext_notification(method: str, params: dict[str, Any]) -> None` sees such
-    notifications; without it they are ignored.
-    """
-
-    async def session_update(self, params: v1.SessionNotification) -> None:
-        """See what happens. Requests made here on the same connection must not be awaited long."""
-        ...
-
-    async def request_permission(
-        self, params: v1.RequestPermissionRequest
-    ) -> v1.RequestPermissionResponse:
-        """Let a person decide."""
-        ...
+if TYPE_CHECKING:
+    from punie.acp.schema.v1 import unstable
 
 
 class AgentProxy:
     """The agent, as the client sees it.
+
+    What needs a capability that the agent did not advertise raises `CapabilityError`, and nothing
+    is sent. To wait for an answer only so long, put the call into `asyncio.timeout`: the agent gets
+    `$/cancel_request`.
 
     Attributes:
         capabilities: What the agent advertised; nothing before `initialize`.
         info: The agent's name and version, when it told.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, unstable: bool = False) -> None:
         self._connection = connection
+        self._initialize = INITIALIZE._replace(stability="unstable") if unstable else INITIALIZE
         self.capabilities: v1.AgentCapabilities = v1.AgentCapabilities()
         self.info: v1.Implementation | None = None
 
@@ -84,7 +59,9 @@ class AgentProxy:
             RequestError: The agent refused, as every method below may.
             ConnectionClosedError: The agent is gone, as in every method below.
         """
-        response = cast("v1.InitializeResponse", await self._connection.request(INITIALIZE, params))
+        response = cast(
+            "v1.InitializeResponse", await self._connection.request(self._initialize, params)
+        )
         self.capabilities, self.info = response.agent_capabilities, response.agent_info
         return response
 
@@ -94,31 +71,48 @@ class AgentProxy:
 
     async def logout(self, params: v1.LogoutRequest) -> v1.LogoutResponse:
         """Log out."""
+        need(self.capabilities.auth.logout is not None, "auth.logout")
         return await self._ask("logout", params)
 
     async def new_session(self, params: v1.NewSessionRequest) -> v1.NewSessionResponse:
         """Open a session."""
+        need_v1_session(self.capabilities, params.mcp_servers, params.additional_directories)
         return await self._connection.request(NEW_SESSION, params)
 
     async def load_session(self, params: v1.LoadSessionRequest) -> v1.LoadSessionResponse:
         """Open an old session; its history comes as updates before this returns."""
+        need(self.capabilities.load_session, "loadSession")
+        need_v1_session(self.capabilities, params.mcp_servers, params.additional_directories)
         return await self._ask("session/load", params)
 
     async def resume_session(self, params: v1.ResumeSessionRequest) -> v1.ResumeSessionResponse:
         """Open an old session without its history."""
+        self._need("resume")
+        need_v1_session(self.capabilities, params.mcp_servers, params.additional_directories)
         return await self._ask("session/resume", params)
 
     async def list_sessions(self, params: v1.ListSessionsRequest) -> v1.ListSessionsResponse:
         """Read one page of the list of sessions."""
+        self._need("list")
         return await self._ask("session/list", params)
 
     async def close_session(self, params: v1.CloseSessionRequest) -> v1.CloseSessionResponse:
         """Stop a session and free what it holds."""
+        self._need("close")
         return await self._ask("session/close", params)
 
     async def delete_session(self, params: v1.DeleteSessionRequest) -> v1.DeleteSessionResponse:
         """Forget a session."""
+        self._need("delete")
         return await self._ask("session/delete", params)
+
+    async def fork_session(
+        self, params: unstable.ForkSessionRequest
+    ) -> unstable.ForkSessionResponse:
+        """Begin a session with another one's history; unstable, see `connect`."""
+        self._need("fork")
+        need_v1_session(self.capabilities, params.mcp_servers, params.additional_directories)
+        return await self._connection.request(TABLE[1, "session/fork", "request"], params)
 
     async def set_session_mode(self, params: v1.SetSessionModeRequest) -> v1.SetSessionModeResponse:
         """Choose a mode."""
@@ -135,6 +129,7 @@ class AgentProxy:
 
         Cancelling the task that waits sends `$/cancel_request`; `cancel` lets the turn answer.
         """
+        need_v1_content(self.capabilities.prompt_capabilities, params.prompt)
         return await self._connection.request(PROMPT, params)
 
     async def cancel(self, session_id: str) -> None:
@@ -159,66 +154,29 @@ class AgentProxy:
         self._connection.notify(extension(method, "notification"), params or {})
         await self._connection.drain()
 
+    def _need(self, name: str) -> None:
+        sessions = self.capabilities.session_capabilities
+        need(getattr(sessions, name, None) is not None, f"sessionCapabilities.{name}")
+
     async def _ask(self, name: str, params: Any) -> Any:
         return await self._connection.request(BY_NAME[name], params)
 
 
-class _ClientDispatcher:
-    """Routes what an agent asks to the client's methods."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    def request(self, method: str, params: Raw | UnsetType) -> Incoming:
-        if is_extension(method):
-            return self._extension(method, params)
-        known = BY_NAME.get(method)
-        if known is None or known.served_by != "client" or known.kind != "request":
-            raise RequestError.method_not_found(method)
-        handler = getattr(self._client, known.attribute, None)
-        if handler is None:
-            raise RequestError.method_not_found(method)
-        decoded = jsonrpc.decode_params(decoder_of(known.params), params)
-        return Incoming(lambda: handler(decoded))
-
-    def _extension(self, method: str, params: Raw | UnsetType) -> Incoming:
-        handler = getattr(self._client, "ext_method", None)
-        if handler is None:
-            raise RequestError.method_not_found(method)
-        decoded = jsonrpc.decode_params(decoder_of(dict[str, Any]), params)
-        return Incoming(lambda: handler(method, decoded))
-
-    def notification(self, method: str, params: Raw | UnsetType) -> Incoming | None:
-        if is_extension(method):
-            return self._extension_notification(method, params)
-        known = BY_NAME.get(method)
-        if known is None or known.served_by != "client" or known.kind != "notification":
-            return None
-        handler = getattr(self._client, known.attribute, None)
-        if handler is None:
-            return None
-        decoded = jsonrpc.decode_params(decoder_of(known.params), params)
-        return Incoming(lambda: handler(decoded), ordered=known.ordered)
-
-    def _extension_notification(self, method: str, params: Raw | UnsetType) -> Incoming | None:
-        handler = getattr(self._client, "ext_notification", None)
-        if handler is None:
-            return None
-        decoded = jsonrpc.decode_params(decoder_of(dict[str, Any]), params)
-        return Incoming(lambda: handler(method, decoded), ordered=True)
-
-
 @asynccontextmanager
-async def connect(client: Client, transport: Transport) -> AsyncGenerator[AgentProxy, None]:
+async def connect(
+    client: Client, transport: Transport, *, unstable: bool = False
+) -> AsyncGenerator[AgentProxy, None]:
     """Connect a client to an agent; leaving closes the connection.
 
     Args:
         client: Serves what the agent asks.
         transport: Opened and closed here.
+        unstable: Whether to read capabilities that may still change, such as that for
+            `fork_session`.
     """
-    connection = Connection(transport, _ClientDispatcher(client))
+    connection = Connection(transport, ClientDispatcher(client))
     try:
         await connection.open()
-        yield AgentProxy(connection)
+        yield AgentProxy(connection, unstable=unstable)
     finally:
         await connection.aclose()
