@@ -65,11 +65,6 @@ class DualAgentProxy:
 
     What needs a capability that the agent did not advertise raises `CapabilityError`, and nothing
     is sent.
-
-    Attributes:
-        version: The protocol version that is spoken; 0 before `initialize`.
-        capabilities: What the agent advertised, in the words of version 2.
-        info: The agent's name and version.
     """
 
     def __init__(self, connection: Connection, dispatcher: _DualDispatcher) -> None:
@@ -78,8 +73,11 @@ class DualAgentProxy:
         self._adapted: AdaptedAgent | None = None
         self._sessions: Sessions | None = None
         self.version: int = 0
+        """The protocol version that is spoken; 0 before `initialize`."""
         self.capabilities: v2.AgentCapabilities = v2.AgentCapabilities()
+        """What the agent advertised, in the words of version 2."""
         self.info: v2.Implementation | None = None
+        """The agent's name and version."""
 
     @property
     def closed(self) -> bool:
