@@ -382,7 +382,9 @@ def test_no_call_leaves_the_project_unasked(mode, parts, name) -> None:
         (root / "out").symlink_to(folder)
         path = "/".join(parts)
         example = {
-            field: "x" for field in tool.schema["properties"] if field not in {"line", "limit"}
+            field: [] if schema["type"] == "array" else "x"
+            for field, schema in tool.schema["properties"].items()
+            if schema["type"] != "integer"
         }
         args = tool.parse({**example, argument: path})
         call = Call(LocalWorkspace(root))

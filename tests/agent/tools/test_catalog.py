@@ -18,6 +18,7 @@ from punie.agent.tools.files import ListResult, ReadResult
 from punie.agent.tools.language import answers
 from punie.agent.tools.pytest_runs import TestsResult
 from punie.agent.tools.quality import LintResult, TypecheckResult
+from punie.agent.tools.refactoring import RefactorResult
 from punie.agent.tools.results import Result, render, to_json
 from punie.agent.tools.search import SearchResult
 from punie.agent.tools.shell import CommandOutcome
@@ -43,6 +44,11 @@ SIGNATURES = {
     "outline": ("path",),
     "symbols": ("query",),
     "diagnostics": ("path",),
+    "rename_symbol": ("symbol", "new_name"),
+    "move_symbol": ("symbol", "path"),
+    "add_import": ("path", "statement"),
+    "organize_imports": ("path",),
+    "multi_edit": ("path", "edits"),
 }
 CORE = list(SIGNATURES)[:11]
 EMBEDDED = (
@@ -90,6 +96,11 @@ def test_risks_are_those_of_the_contract() -> None:
         "write_file": "write",
         "run_command": "execute",
         "run_tests": "check",
+        "rename_symbol": "write",
+        "move_symbol": "write",
+        "add_import": "write",
+        "organize_imports": "write",
+        "multi_edit": "write",
     }
 
 
@@ -102,7 +113,7 @@ def test_all_definitions_leave_room_in_the_first_request() -> None:
 def test_the_schema_accepts_exactly_what_parses(tool: AnyTool) -> None:
     validator = Draft202012Validator(tool.schema)
     for example in tool.examples:
-        arguments = msgspec.to_builtins(example)
+        arguments = json.loads(msgspec.json.encode(example))
         validator.validate(arguments)
         assert tool.parse(arguments) == example
     with pytest.raises(msgspec.ValidationError, match="unknown_argument"):
@@ -166,6 +177,11 @@ def test_a_result_with_an_error_says_nothing_else_first(tool: AnyTool) -> None:
         ("outline", {"path": "src/x.py"}, "Outline src/x.py"),
         ("symbols", {"query": "run"}, "Find symbols like 'run'"),
         ("diagnostics", {"path": "src/x.py"}, "Check src/x.py"),
+        ("rename_symbol", {"symbol": "a.b", "new_name": "c"}, "Rename a.b to c"),
+        ("move_symbol", {"symbol": "a.b", "path": "c.py"}, "Move a.b to c.py"),
+        ("add_import", {"path": "x.py", "statement": "import os"}, "Add an import to x.py"),
+        ("organize_imports", {"path": "x.py"}, "Organize the imports of x.py"),
+        ("multi_edit", {"path": "x.py", "edits": []}, "Edit x.py in 0 places"),
     ],
 )
 def test_titles_say_what_will_happen(name: str, arguments: dict[str, object], title: str) -> None:
@@ -254,6 +270,11 @@ HEADLINES: dict[str, Result] = {
     "outline": answers.OutlineResult(ok=True, path="src/x.py", symbols=12),
     "symbols": answers.SymbolsResult(ok=True, query="run", symbols=3),
     "diagnostics": answers.DiagnosticsResult(ok=False, path="x.py", errors=1, warnings=2),
+    "rename_symbol": RefactorResult(ok=True, files=("a.py", "b.py"), places=7, left=("a.py:3: x",)),
+    "move_symbol": RefactorResult(ok=True, files=("a.py", "b.py"), places=2),
+    "add_import": RefactorResult(ok=True, files=("a.py",), places=1),
+    "organize_imports": RefactorResult(ok=True),
+    "multi_edit": RefactorResult(ok=True, files=("a.py",), places=2),
 }
 
 
@@ -286,7 +307,8 @@ NASTY = ["x" * 5_000, "x/" * 3_000, "\0", "half\ud800", "~", "-", " ", "", "*", 
 async def test_no_path_makes_a_tool_raise(call: Call, name: str, path: str) -> None:
     tool = CATALOG[name]
     properties = tool.schema["properties"].items()
-    text = {name: "x" for name, schema in properties if schema["type"] == "string"}
+    plain: dict[str, object] = {"string": "x", "array": []}
+    text = {name: plain[schema["type"]] for name, schema in properties if schema["type"] in plain}
     arguments = text | dict.fromkeys(tool.path_arguments, path)
     result = await tool.run(call, tool.parse(arguments))
     assert isinstance(result, tool.result)

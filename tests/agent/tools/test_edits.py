@@ -36,12 +36,16 @@ async def test_two_occurrences_are_counted_and_left_alone(use, write) -> None:
     assert (result.ok, path.read_text()) == (False, "a\na\n")
 
 
-async def test_a_text_that_is_not_there_brings_up_the_nearest_lines(use, write) -> None:
+async def test_a_text_that_is_not_there_brings_up_the_nearest_place(use, write) -> None:
     path = write("x.py", "import os\n\ndef total(values):\n    return sum(values)\n")
     result = await use("edit_file", path="x.py", old="def totals(value):\n    pass", new="")
     assert result.headline() == "x.py was not edited: old does not occur in the file"
     assert result.details() == (
-        "most similar lines:\n3: def total(values):\n4:     return sum(values)"
+        "most similar place: line 3, old (-) and the file (+):\n"
+        "- def totals(value):\n"
+        "+ def total(values):\n"
+        "-     pass\n"
+        "+     return sum(values)"
     )
     assert path.read_text().startswith("import os")
 

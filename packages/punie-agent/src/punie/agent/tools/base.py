@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
 
 import msgspec
 from msgspec import Struct
@@ -86,24 +86,23 @@ class Tool(Generic[A, R]):
 def argument_schema(
     arguments: type[Struct], *, shown: tuple[str, ...] | None = None
 ) -> dict[str, Any]:
-    """Write a flat JSON schema for a struct of strings, integers and booleans.
+    """Write a JSON schema for a struct of strings, integers, booleans and lists of such structs.
 
     Small models read flat schemas best, so references, titles and unions are left out.
 
     Args:
-        arguments: A struct whose fields are `str`, `int` or `bool`.
+        arguments: A struct whose fields are `str`, `int`, `bool` or `tuple[Struct, ...]`.
         shown: Only these fields, all of them required; every field as declared by default.
 
     Returns:
         An object schema with `properties`, `required` and `additionalProperties: false`.
     """
-    names = {str: "string", int: "integer", bool: "boolean"}
     properties: dict[str, Any] = {}
     required: list[str] = []
     for field in msgspec.structs.fields(arguments):
         if shown is not None and field.encode_name not in shown:
             continue
-        properties[field.encode_name] = {"type": names[field.type]}
+        properties[field.encode_name] = _type_schema(field.type)
         if field.required or shown is not None:
             required.append(field.encode_name)
         else:
@@ -112,3 +111,11 @@ def argument_schema(
     if required:
         schema["required"] = required
     return schema | {"additionalProperties": False}
+
+
+def _type_schema(kind: Any) -> dict[str, Any]:
+    names = {str: "string", int: "integer", bool: "boolean"}
+    if kind in names:
+        return {"type": names[kind]}
+    item, _ = get_args(kind)
+    return {"type": "array", "items": argument_schema(item)}

@@ -39,7 +39,7 @@ class EditResult(Result, frozen=True, kw_only=True, omit_defaults=True):
     adjusted: bool = False
     """The place differed from `old` in indentation or trailing spaces; `new` was shifted."""
     hint: str = ""
-    """The most similar lines when `old` does not occur."""
+    """The most similar place, as a diff, when `old` does not occur."""
 
     def headline(self) -> str:
         """Such as `src/x.py edited at line 12: 2 lines added, 1 removed`."""
@@ -50,8 +50,8 @@ class EditResult(Result, frozen=True, kw_only=True, omit_defaults=True):
         return f"{self.path} edited at line {self.line}: {counts}{note}"
 
     def details(self) -> str:
-        """The most similar lines of the file, after a failed edit."""
-        return f"most similar lines:\n{self.hint}" if self.hint else ""
+        """The most similar place of the file, after a failed edit."""
+        return f"most similar place: {self.hint}" if self.hint else ""
 
 
 class WriteFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

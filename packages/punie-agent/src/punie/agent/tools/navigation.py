@@ -10,8 +10,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-from msgspec import Struct
-
 from punie.agent.tools.base import Call
 from punie.agent.tools.language.answers import (
     DefinitionResult,
@@ -53,10 +51,7 @@ async def definition(call: Call, args: OfSymbol) -> DefinitionResult:
     """Find where a symbol is defined, and show its source."""
 
     async def question(server: LanguageServer) -> DefinitionResult:
-        found = await _only(call, server, args.symbol)
-        if isinstance(found, _Unclear):
-            error, choices = found.error, found.choices
-            return DefinitionResult(ok=False, symbol=args.symbol, error=error, choices=choices)
+        found = await the_one(call, server, args.symbol)
         first, last = found.range.start.line, found.range.end.line
         lines = (await _text(call.workspace, found.path)).split("\n")
         if found.kind == "module":
@@ -77,17 +72,16 @@ async def definition(call: Call, args: OfSymbol) -> DefinitionResult:
     try:
         return await ask(call, question)
     except NoAnswerError as error:
-        return DefinitionResult(ok=False, symbol=args.symbol, error=str(error))
+        return DefinitionResult(
+            ok=False, symbol=args.symbol, error=str(error), choices=error.choices
+        )
 
 
 async def references(call: Call, args: OfSymbol) -> ReferencesResult:
     """Find every use of a symbol."""
 
     async def question(server: LanguageServer) -> ReferencesResult:
-        found = await _only(call, server, args.symbol)
-        if isinstance(found, _Unclear):
-            error, choices = found.error, found.choices
-            return ReferencesResult(ok=False, symbol=args.symbol, error=error, places=choices)
+        found = await the_one(call, server, args.symbol)
         await server.sync(await files_with(call, found.name.rpartition(".")[2]))
         used = await server.references(found.path, found.position)
         places = await _places(call.workspace, used)
@@ -102,17 +96,16 @@ async def references(call: Call, args: OfSymbol) -> ReferencesResult:
     try:
         return await ask(call, question)
     except NoAnswerError as error:
-        return ReferencesResult(ok=False, symbol=args.symbol, error=str(error))
+        return ReferencesResult(
+            ok=False, symbol=args.symbol, error=str(error), places=error.choices
+        )
 
 
 async def hover(call: Call, args: OfSymbol) -> HoverResult:
     """Show a symbol's signature and documentation."""
 
     async def question(server: LanguageServer) -> HoverResult:
-        found = await _only(call, server, args.symbol)
-        if isinstance(found, _Unclear):
-            error, choices = found.error, found.choices
-            return HoverResult(ok=False, symbol=args.symbol, error=error, choices=choices)
+        found = await the_one(call, server, args.symbol)
         text = await server.hover(found.path, found.position)
         if not text:
             error = f"the language server says nothing about {found.name}"
@@ -122,7 +115,7 @@ async def hover(call: Call, args: OfSymbol) -> HoverResult:
     try:
         return await ask(call, question)
     except NoAnswerError as error:
-        return HoverResult(ok=False, symbol=args.symbol, error=str(error))
+        return HoverResult(ok=False, symbol=args.symbol, error=str(error), choices=error.choices)
 
 
 async def outline(call: Call, args: Outline) -> OutlineResult:
@@ -205,22 +198,22 @@ async def ask(call: Call, question: Callable[[LanguageServer], Awaitable[T]]) ->
     return await languages.ask(question)
 
 
-class _Unclear(Struct, frozen=True):
-    error: str
-    choices: tuple[Place, ...] = ()
+async def the_one(call: Call, server: LanguageServer, name: str) -> Symbol:
+    """Find the one symbol that a name means.
 
-
-async def _only(call: Call, server: LanguageServer, name: str) -> Symbol | _Unclear:
-    """Find the one symbol that a name means, or say why it is not clear."""
+    Raises:
+        NoAnswerError: It means none, or several; then the error has them.
+    """
     found = await find(call, server, name)
     if len(found) == 1:
         return found[0]
     if not found:
         others = ", ".join(await near(call, server, name))
         hint = f"; did you mean {others}?" if others else ""
-        return _Unclear(f"the project defines no symbol {name}{hint}")
+        raise NoAnswerError(f"the project defines no symbol {name}{hint}")
     choices = tuple(_place(call, one) for one in found[:MAX_PLACES])
-    return _Unclear(f"{len(found)} symbols are called {name}: use the whole name of one", choices)
+    message = f"{len(found)} symbols are called {name}: use the whole name of one"
+    raise NoAnswerError(message, choices)
 
 
 def _place(call: Call, one: Symbol) -> Place:

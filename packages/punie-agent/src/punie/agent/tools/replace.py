@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 _INDENT = re.compile(r"[ \t]*")
 _HINT_LINES = 12
+_HINT_WIDTH = 200
+"""Characters of a line."""
 _SEARCHED_LINES = 20_000
 """Beyond this, a file is not searched for similar lines: it would take seconds."""
 
@@ -35,7 +37,7 @@ class NotEdited(NamedTuple):
 
     reason: str
     hint: str = ""
-    """The most similar lines of the file, numbered."""
+    """The most similar place of the file, as a diff."""
 
 
 def replace_once(text: str, old: str, new: str) -> Edited | NotEdited:
@@ -137,15 +139,17 @@ def _shift_line(line: str, change: dict[str, str]) -> str | None:
 
 
 def _nearest(lines: list[str], wanted: list[str]) -> str:
-    """Show the lines around the one that is most like the first line that was asked for."""
+    """Compare what was asked for with the place whose first line is most like its first line."""
     first = next(line.strip() for line in wanted if line.strip())
     stripped = [line.strip() for line in lines[:_SEARCHED_LINES]]
     close = difflib.get_close_matches(first, stripped, 1)
     if not close:
         return ""
     at = stripped.index(close[0])
-    shown = lines[at : at + min(len(wanted), _HINT_LINES)]
-    return "\n".join(f"{at + i + 1}: {line.rstrip()[:200]}" for i, line in enumerate(shown))
+    asked = [line.rstrip()[:_HINT_WIDTH] for line in wanted[:_HINT_LINES]]
+    there = [line.rstrip()[:_HINT_WIDTH] for line in lines[at : at + len(asked)]]
+    compared = [line for line in difflib.ndiff(asked, there) if not line.startswith("?")]
+    return "\n".join([f"line {at + 1}, old (-) and the file (+):", *compared])
 
 
 def split_lines(text: str) -> list[str]:

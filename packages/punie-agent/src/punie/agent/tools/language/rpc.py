@@ -85,7 +85,9 @@ class Peer:
             self._write({"method": "$/cancelRequest", "params": {"id": number}})
             raise
         finally:
-            self._waiting.pop(number, None)
+            del self._waiting[number]
+            if future.done() and not future.cancelled():
+                future.exception()  # Nobody waits for it any more.
 
     async def notify(self, method: str, params: object) -> None:
         """Tell.

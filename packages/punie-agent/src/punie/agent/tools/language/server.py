@@ -22,6 +22,8 @@ from punie.agent.tools.language.wire import (
     Location,
     Position,
     Published,
+    WorkspaceEdit,
+    path_of,
 )
 from punie.agent.tools.walk import walk_files
 from punie.agent.workspaces.base import Workspace
@@ -52,6 +54,7 @@ _CAPABILITIES: dict[str, Any] = {
         "documentSymbol": {"hierarchicalDocumentSymbolSupport": True},
         "definition": {},
         "references": {},
+        "rename": {},
         "hover": {"contentFormat": ["plaintext", "markdown"]},
         "diagnostic": {},
         "publishDiagnostics": {"versionSupport": True},
@@ -168,6 +171,20 @@ class LanguageServer:
         """Ask what an editor would show over a name."""
         found = await self._at("textDocument/hover", path, position)
         return _read(found, Hover).text if found else ""
+
+    async def rename(
+        self, path: Path, position: Position, new_name: str
+    ) -> dict[Path, list[Position]]:
+        """Ask which places of which files would change with a name.
+
+        Raises:
+            RefusedError: It cannot be renamed.
+        """
+        found = await self._at("textDocument/rename", path, position, newName=new_name)
+        edit = _read(found or {}, WorkspaceEdit)
+        return {
+            path_of(uri): [one.range.start for one in edits] for uri, edits in edit.all().items()
+        }
 
     async def diagnostics(self, path: Path) -> list[Diagnostic]:
         """Ask what is wrong with the text that was just sent, never with an older one.

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from punie.agent.tools.language.answers import Place
 from punie.agent.tools.language.rpc import RefusedError, ServerGoneError
 from punie.agent.tools.language.server import SERVERS, LanguageServer, start_server
 from punie.agent.workspaces.base import ProgramMissingError, Workspace
@@ -17,6 +18,11 @@ NONE_INSTALLED = "no language server is installed in the project's environment: 
 
 class NoAnswerError(Exception):
     """The question could not be answered; the message is one sentence for the model."""
+
+    def __init__(self, message: str, choices: tuple[Place, ...] = ()) -> None:
+        super().__init__(message)
+        self.choices = choices
+        """What a name may mean that fits several symbols."""
 
 
 class Languages:

@@ -128,11 +128,15 @@ def module_name(root: Path, path: Path) -> str:
 def walk(
     symbols: list[DocumentSymbol], before: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], DocumentSymbol]]:
-    """Go through a file's symbols with their dotted names, outer ones first."""
+    """Go through a file's symbols with their dotted names, outer ones first.
+
+    What a function holds (parameters, local names) is nobody else's business.
+    """
     for symbol in symbols:
         name = (*before, symbol.name)
         yield name, symbol
-        yield from walk(symbol.children, name)
+        if KINDS.get(symbol.kind) not in {"function", "method"}:
+            yield from walk(symbol.children, name)
 
 
 async def _in_modules(

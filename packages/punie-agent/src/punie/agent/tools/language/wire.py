@@ -57,6 +57,36 @@ class DiagnosticReport(Struct, frozen=True):
     items: list[Diagnostic] = []
 
 
+class TextEdit(Struct, frozen=True, rename="camel"):
+    """One replaced range."""
+
+    range: Range
+    new_text: str
+
+
+class _Document(Struct, frozen=True):
+    uri: str
+
+
+class _DocumentEdit(Struct, frozen=True, rename="camel"):
+    text_document: _Document
+    edits: list[TextEdit]
+
+
+class WorkspaceEdit(Struct, frozen=True, rename="camel"):
+    """A change of several files, in either of the protocol's two forms."""
+
+    changes: dict[str, list[TextEdit]] = {}
+    document_changes: list[_DocumentEdit] = []
+
+    def all(self) -> dict[str, list[TextEdit]]:
+        """Give the edits by file."""
+        edits = {uri: list(found) for uri, found in self.changes.items()}
+        for one in self.document_changes:
+            edits.setdefault(one.text_document.uri, []).extend(one.edits)
+        return edits
+
+
 class Published(Struct, frozen=True):
     """Diagnostics that a server sent by itself."""
 
