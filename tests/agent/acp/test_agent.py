@@ -148,6 +148,9 @@ async def test_links_and_embedded_texts_become_paths_and_quotes(
 async def test_a_picture_is_refused_with_its_place(opened: Open) -> None:
     picture = v1.ImageContent(data="AA==", mime_type="image/png")
     async with opened(Editor()) as editor:
+        # A client that does not look at what the agent takes.
+        careless = v1.PromptCapabilities(image=True)
+        editor.agent.capabilities = v1.AgentCapabilities(prompt_capabilities=careless)
         with pytest.raises(RequestError) as refused:
             await editor.ask("look", picture)
     assert (refused.value.code, refused.value.data["path"]) == (-32602, "$.prompt[1]")
