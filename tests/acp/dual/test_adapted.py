@@ -15,7 +15,7 @@ from punie.acp.client_side.dual import DualAgentProxy
 from punie.acp.errors import CapabilityError, RequestError
 from punie.acp.schema import v1, v2
 from punie.acp.testing.dual import HELLO, RecordingDualClient, linked_dual
-from punie.acp.versions.diffs import FileDiff
+from punie.acp.versions.diffs import FileDiff, git_patch
 
 Turn = Callable[["OldAgent"], Awaitable[v1.PromptResponse]]
 MODES = v1.SessionModeState(
@@ -435,8 +435,7 @@ async def test_a_diff_keeps_its_texts_and_has_a_patch() -> None:
     assert isinstance(diff, FileDiff)
     assert (diff.old_text, diff.new_text) == ("x = 1\n", "x = 2\n")
     assert diff.changes == [v2.DiffModify(path="/a.py", file_type="text")]
-    assert diff.patch is not None
-    assert "-x = 1\n+x = 2\n" in diff.patch.text
+    assert "-x = 1\n+x = 2\n" in git_patch(diff)
     assert (second.title, second.status, second.content) == (UNSET, "completed", UNSET)
 
 

@@ -1,11 +1,13 @@
-"""`initialize` in both versions: who is there, and what each side can do."""
+"""Agents of version 1 for clients of version 2: `initialize`, and what sessions begin with."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from punie.acp.errors import CapabilityError
 from punie.acp.schema import v1, v2
-from punie.acp.versions.content import reread
+from punie.acp.versions.content import recast
 
 NAMELESS = v2.Implementation(name="unknown", version="unknown")
 """What an agent of version 1 is called that did not tell."""
@@ -48,7 +50,7 @@ def capabilities_to_v1(
         auth=v1.AuthCapabilities(terminal=auth is not None and auth.terminal is not None),
         elicitation=None
         if elicitation is None
-        else reread(elicitation, v1.ElicitationCapabilities),
+        else recast(elicitation, v1.ElicitationCapabilities),
         meta=capabilities.meta,
     )
 
@@ -63,7 +65,7 @@ def initialized_to_v2(answer: v1.InitializeResponse) -> v2.InitializeResponse:
     info = answer.agent_info
     return v2.InitializeResponse(
         protocol_version=answer.protocol_version,
-        info=NAMELESS if info is None else reread(info, v2.Implementation),
+        info=NAMELESS if info is None else recast(info, v2.Implementation),
         capabilities=v2.AgentCapabilities(session=_session(known), meta=known.meta),
         auth_methods=[_auth_method(method) for method in answer.auth_methods],
         meta=answer.meta,
@@ -111,3 +113,26 @@ def _auth_method(method: v1.AuthMethod) -> v2.AuthMethod:
         case kind:
             body = {"type": kind, "methodId": method.id, "name": method.name}
             return v2.UnknownVariant(kind=kind, body=body)
+
+
+def servers_to_v1(servers: Iterable[v2.McpServer]) -> list[v1.McpServer]:
+    """Say with version 1 which MCP servers a session has.
+
+    Raises:
+        CapabilityError: One is of a kind that version 1 does not have.
+    """
+    return [_server_to_v1(server) for server in servers]
+
+
+def _server_to_v1(server: v2.McpServer) -> v1.McpServer:
+    match server:
+        case v2.McpServerStdio():
+            env = [v1.EnvVariable(name=one.name, value=one.value) for one in server.env]
+            return v1.McpServerStdio(
+                name=server.name, command=server.command, args=server.args, env=env
+            )
+        case v2.McpServerHttp():
+            headers = [v1.HttpHeader(name=one.name, value=one.value) for one in server.headers]
+            return v1.McpServerHttp(name=server.name, url=server.url, headers=headers)
+        case v2.UnknownVariant(kind=kind):
+            raise CapabilityError(f"MCP servers of type {kind!r}")

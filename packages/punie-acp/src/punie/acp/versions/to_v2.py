@@ -14,14 +14,9 @@ from msgspec import UNSET, structs
 
 from punie.acp.methods import decoder
 from punie.acp.schema import v1, v2
-from punie.acp.versions.content import (
-    block_to_v2,
-    commands_to_v2,
-    mode_option,
-    options_to_v2,
-    reread,
-)
+from punie.acp.versions.content import content_to_v2, recast
 from punie.acp.versions.diffs import file_diff
+from punie.acp.versions.options import commands_to_v2, mode_option, options_to_v2
 
 Chunk: TypeAlias = v1.UserMessageChunk | v1.AgentMessageChunk | v1.AgentThoughtChunk
 
@@ -153,7 +148,7 @@ class ToV2:
         if self._open is None or self._open[:2] != (kind, told):
             message_id = self.new_message_id() if told is None else told
             self._open = (kind, told, message_id)
-        content, message_id = block_to_v2(chunk.content), self._open[2]
+        content, message_id = content_to_v2(chunk.content), self._open[2]
         match chunk:
             case v1.UserMessageChunk(meta=meta):
                 return v2.UserMessageChunk(message_id=message_id, content=content, meta=meta)
@@ -194,7 +189,7 @@ def _kept(value: Any) -> Any:
 def _content(content: v1.ToolCallContent) -> v2.ToolCallContent:
     match content:
         case v1.Content(content=block, meta=meta):
-            return v2.Content(content=block_to_v2(block), meta=meta)
+            return v2.Content(content=content_to_v2(block), meta=meta)
         case v1.Diff(path=path, old_text=old_text, new_text=new_text, meta=meta):
             diff = file_diff(path, old_text=old_text, new_text=new_text)
             return diff if meta is None else structs.replace(diff, meta=meta)
@@ -230,15 +225,15 @@ def _session_update(
                 available_commands=commands_to_v2(commands), meta=meta
             )
         case v1.SessionInfoUpdate():
-            return reread(update, v2.SessionInfoUpdate)
+            return recast(update, v2.SessionInfoUpdate)
         case v1.UsageUpdate():
-            return reread(update, v2.UsageUpdate)
+            return recast(update, v2.UsageUpdate)
         case v1.Notice():
-            return reread(update, v2.Notice)
+            return recast(update, v2.Notice)
         case v1.CompactionUpdate():
-            return reread(update, v2.CompactionUpdate)
+            return recast(update, v2.CompactionUpdate)
         case v1.CompactionSummaryChunk():
-            return reread(update, v2.CompactionSummaryChunk)
+            return recast(update, v2.CompactionSummaryChunk)
         case _ as never:
             assert_never(never)
 

@@ -9,7 +9,8 @@ from punie.acp.client_side.needs import need
 from punie.acp.connection import Connection
 from punie.acp.methods import BY_NAME
 from punie.acp.schema import v1, v2
-from punie.acp.versions.content import block_to_v1, reread, servers_to_v1
+from punie.acp.versions.content import content_to_v1, recast
+from punie.acp.versions.hello import servers_to_v1
 
 
 class AdaptedAgent:
@@ -95,7 +96,7 @@ class AdaptedAgent:
     async def list_sessions(self, params: v2.ListSessionsRequest) -> v2.ListSessionsResponse:
         """`session/list`."""
         old = v1.ListSessionsRequest(cwd=params.cwd, cursor=params.cursor, meta=params.meta)
-        return reread(await self._ask("session/list", old), v2.ListSessionsResponse)
+        return recast(await self._ask("session/list", old), v2.ListSessionsResponse)
 
     async def close_session(self, params: v2.CloseSessionRequest) -> v2.CloseSessionResponse:
         """`session/close`, or `session/cancel` where there is none."""
@@ -144,7 +145,9 @@ class AdaptedAgent:
     async def prompt(self, params: v2.PromptRequest) -> v2.PromptResponse:
         """`session/prompt`: taken once it is sent; its answer is the end of the turn."""
         session = self._sessions.of(params.session_id)
-        blocks = [block_to_v1(block) for block in params.prompt]
+        for block in params.prompt:
+            need(not isinstance(block, v2.UnknownVariant), "content of a kind of one's own")
+        blocks = [content_to_v1(block) for block in params.prompt]
         old = v1.PromptRequest(session_id=params.session_id, prompt=blocks, meta=params.meta)
         message = v2.UserMessage(
             message_id=session.to_v2.new_message_id(), content=list(params.prompt)

@@ -9,7 +9,7 @@ from punie.acp.client_side.adapted.sessions import Sessions
 from punie.acp.client_side.questions import Questions
 from punie.acp.errors import RequestError
 from punie.acp.schema import v1, v2
-from punie.acp.versions.content import reread
+from punie.acp.versions.content import recast
 
 
 class AdaptedClient:
@@ -54,20 +54,20 @@ class AdaptedClient:
     ) -> v1.CreateElicitationResponse:
         """Ask the person; the session requires action meanwhile."""
         ask = self._own("create_elicitation", "elicitation/create")
-        question = reread(params, v2.CreateElicitationRequest)
+        question = recast(params, v2.CreateElicitationRequest)
         if params.session_id is None:
             answer = await ask(question)
         else:
             session = self._sessions.of(params.session_id)
             async with self._sessions.waiting_for_a_person(session):
                 answer = await ask(question)
-        return reread(answer, v1.CreateElicitationResponse)
+        return recast(answer, v1.CreateElicitationResponse)
 
     async def complete_elicitation(self, params: v1.CompleteElicitationNotification) -> None:
         """Pass it on."""
         heard = getattr(self._client, "complete_elicitation", None)
         if heard is not None:
-            await heard(reread(params, v2.CompleteElicitationNotification))
+            await heard(recast(params, v2.CompleteElicitationNotification))
 
     async def create_terminal(self, params: v1.CreateTerminalRequest) -> v1.CreateTerminalResponse:
         """Run a command in the client's terminal, and tell of it."""
