@@ -56,3 +56,9 @@ class SessionBusyError(PunieError):
         )
         self.session_id = session_id
         self.pid = pid
+
+
+class UndoError(PunieError):
+    """A change cannot be taken back; everything was left as it is."""
+
+    exit_code = 1

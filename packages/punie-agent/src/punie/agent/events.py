@@ -23,6 +23,10 @@ StopReason: TypeAlias = Literal[
 ]
 
 
+SHOWN_FILES = 20
+"""Files that a headline names."""
+
+
 class SessionEvent(Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
     """Base of all events; the JSON field `type` tells them apart."""
 
@@ -181,6 +185,33 @@ class Progress(SessionEvent, frozen=True, kw_only=True, tag="progress"):
     unit: str = ""
 
 
+class ChangedFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One file that is not what it was before the turn."""
+
+    path: str
+    """Absolute path."""
+    name: str
+    """The path as a person reads it: relative to the session's folder, if it is in there."""
+    change: Literal["added", "modified", "deleted"]
+    kept: bool = True
+    """An undo brings back what it was."""
+
+
+class FilesChanged(SessionEvent, frozen=True, kw_only=True, tag="files_changed"):
+    """What a turn, or an undo, changed; each file can be taken back alone."""
+
+    checkpoint: int
+    """Turns and undos that changed something, counted from 1."""
+    files: tuple[ChangedFile, ...]
+
+    def headline(self) -> str:
+        """Such as `Changed src/x.py, tests/test_x.py (new)`."""
+        marks = {"added": " (new)", "modified": "", "deleted": " (deleted)"}
+        shown = [f"{file.name}{marks[file.change]}" for file in self.files[:SHOWN_FILES]]
+        more = len(self.files) - len(shown)
+        return f"Changed {', '.join(shown)}" + (f" and {more} more" if more else "")
+
+
 class SessionInfoUpdate(SessionEvent, frozen=True, kw_only=True, tag="session_info_update"):
     """The session got a title."""
 
@@ -209,6 +240,7 @@ AnyEvent: TypeAlias = (
     | Notice
     | CompactionUpdate
     | Progress
+    | FilesChanged
     | SessionInfoUpdate
     | StateUpdate
 )

@@ -18,6 +18,7 @@ from punie.agent.events import (
     AnyEvent,
     CompactionUpdate,
     DiffContent,
+    FilesChanged,
     Location,
     Notice,
     PermissionRequested,
@@ -71,7 +72,9 @@ class Updates:
                         for e in entries
                     ]
                 )
-            case UsageUpdate() | CompactionUpdate() | SessionInfoUpdate() | Notice() | Progress():
+            case UsageUpdate() | CompactionUpdate() | SessionInfoUpdate():
+                return self._aside(event)
+            case Notice() | FilesChanged() | Progress():
                 return self._aside(event)
             case UserMessage() | PermissionRequested() | PermissionResolved() | StateUpdate():
                 return None
@@ -79,7 +82,13 @@ class Updates:
                 assert_never(never)
 
     def _aside(
-        self, event: UsageUpdate | CompactionUpdate | SessionInfoUpdate | Notice | Progress
+        self,
+        event: UsageUpdate
+        | CompactionUpdate
+        | SessionInfoUpdate
+        | Notice
+        | FilesChanged
+        | Progress,
     ) -> v1.SessionUpdate | None:
         match event:
             case UsageUpdate(used=used, size=size):
@@ -90,6 +99,10 @@ class Updates:
                 return v1.SessionInfoUpdate(title=title)
             case Notice():
                 return self._notice(event)
+            case FilesChanged():
+                undo = "/undo takes it back, /undo FILE a single file."
+                title = event.headline()
+                return self._notice(Notice(severity="info", title=title, description=undo))
             case Progress():
                 return self._step(event)
             case _ as never:

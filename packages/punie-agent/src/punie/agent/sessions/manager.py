@@ -92,13 +92,20 @@ class Sessions:
             mode: How much it may do without asking.
             open_brain: Opens its model when the first turn begins.
         """
-        record = None
+        record = checkpoints = None
         if self._journal is not None:
+            from punie.agent.sessions.checkpoints import Checkpoints
             from punie.agent.sessions.record import Record
 
             record = Record(self._journal, _fresh(session_id, workspace.root, mode))
+            checkpoints = Checkpoints(self._journal, session_id, workspace)
         session = Session(
-            session_id, workspace=workspace, mode=mode, open_brain=open_brain, record=record
+            session_id,
+            workspace=workspace,
+            mode=mode,
+            open_brain=open_brain,
+            record=record,
+            checkpoints=checkpoints,
         )
         self._by_id[session_id] = session
         return session
@@ -253,6 +260,7 @@ class Sessions:
         *,
         asks: bool = True,
     ) -> Session:
+        from punie.agent.sessions.checkpoints import Checkpoints
         from punie.agent.sessions.record import Record
 
         assert self._journal is not None
@@ -262,6 +270,7 @@ class Sessions:
             **parts._asdict(),
             record=Record(self._journal, stored, events=past.until),
             past=past,
+            checkpoints=Checkpoints(self._journal, stored.session_id, parts.workspace),
         )
         await session.recover(asks=asks)
         self._by_id[session.id] = session

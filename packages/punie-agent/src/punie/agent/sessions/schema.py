@@ -39,6 +39,19 @@ SCRIPTS = (
     ) WITHOUT ROWID;
     CREATE VIRTUAL TABLE texts USING fts5(text, session UNINDEXED);
     """,
+    """
+    CREATE TABLE changes(
+        session TEXT NOT NULL,
+        checkpoint INTEGER NOT NULL,
+        path TEXT NOT NULL,
+        what TEXT NOT NULL,
+        before TEXT NOT NULL,
+        data BLOB,
+        text TEXT,
+        after TEXT NOT NULL,
+        PRIMARY KEY(session, checkpoint, path)
+    );
+    """,
 )
 VERSION = len(SCRIPTS)
 

@@ -15,11 +15,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from punie.agent.errors import PunieError
+from punie.agent.errors import PunieError, UndoError
 from punie.agent.events import (
     AnyEvent,
-    PermissionRequested,
-    PermissionResolved,
+    FilesChanged,
     Progress,
     SessionInfoUpdate,
     StateUpdate,
@@ -28,8 +27,8 @@ from punie.agent.events import (
 )
 from punie.agent.permissions.gate import Ask, Gate, PermissionAnswer, PermissionAsk
 from punie.agent.permissions.policy import Mode
-from punie.agent.sessions.answers import first_answer
 from punie.agent.sessions.brain import Brain, OnProgress, OpenBrain, SessionWorkspace
+from punie.agent.sessions.questions import Questions
 from punie.agent.sessions.readers import Listener, Readers
 from punie.agent.sessions.recovery import Past, find_cut
 from punie.agent.sessions.replay import replay
@@ -40,6 +39,7 @@ from punie.agent.turns.emit import Emitter
 from punie.agent.turns.outcome import Cancellation, TurnOutcome
 
 if TYPE_CHECKING:
+    from punie.agent.sessions.checkpoints import Checkpoints
     from punie.agent.sessions.record import Record
     from punie.agent.turns.restore import Restored
 
@@ -58,6 +58,7 @@ class Session:
         open_brain: OpenBrain,
         record: Record | None = None,
         past: Past | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         self.id = session_id
         self.workspace = workspace
@@ -69,6 +70,7 @@ class Session:
         self._open_brain = open_brain
         self._record = record
         self._past = past
+        self._checkpoints = checkpoints
         self._goes_on = False
         self._history: list[Any] = []
         self._meter = Meter()
@@ -76,7 +78,7 @@ class Session:
         self._turns: list[Cancellation] = []
         self._one_at_a_time = asyncio.Lock()
         self._emitter: Emitter | None = None
-        self._questions: dict[str, str] = {}
+        self._questions = Questions(new_id)
         self._used_ids: set[str] = set()
         for event in self.events:
             match event:
@@ -148,8 +150,37 @@ class Session:
         if cut is None:
             return
         self._goes_on = cut.asks
+        if self._checkpoints is not None:
+            told = [e.checkpoint for e in self.events if isinstance(e, FilesChanged)]
+            await self._checkpoints.go_on(told)
+            if not cut.asks:
+                await self._tell_changes()
         for event in cut.closing:
             await self._deliver(event)
+
+    async def undo(self, path: str = "") -> FilesChanged:
+        """Take back what the latest turn, or the latest undo, changed; after the running turn.
+
+        Args:
+            path: Only what was last done to this file.
+
+        Returns:
+            What was changed by that; readers have been told.
+
+        Raises:
+            UndoError: There is nothing to take back, or a file was changed since; nothing was done.
+        """
+        if self._checkpoints is None:
+            raise UndoError("This session keeps nothing that could be taken back.")
+        async with self._one_at_a_time:
+            changed = await self._checkpoints.undo(path)
+            await self._deliver(changed)
+        return changed
+
+    async def _tell_changes(self) -> None:
+        changed = None if self._checkpoints is None else await self._checkpoints.end_turn()
+        if changed is not None:
+            await self._deliver(changed)
 
     async def go_on(self) -> TurnOutcome | None:
         """Ask again what was being asked when the process before ended, and finish that turn.
@@ -229,7 +260,8 @@ class Session:
                 await emitter.emit(StateUpdate(state="running"))
                 await self._entitle(text, emitter)
                 outcome = await self._think(text, cancellation, emitter)
-                await self._withdraw_questions(emitter)
+                await self._questions.withdraw(emitter)
+                await self._tell_changes()
                 await emitter.emit(_idle(outcome))
             finally:
                 self._emitter = None
@@ -271,6 +303,7 @@ class Session:
             claim_id=lambda call_id: claimed.pop(call_id, "") or self._claim_id(call_id),
             keep=None if self._record is None else self._record.keep,
             known={} if restored is None else restored.known,
+            watch=None if self._checkpoints is None else self._checkpoints.watch,
         )
         with brain.told(on_progress):
             end = await run_turn(
@@ -336,33 +369,7 @@ class Session:
         askers = self._readers.askers
         if not askers or self._emitter is None:
             return PermissionAnswer(outcome="unanswerable")
-        emitter, request_id = self._emitter, new_id()
-        self._questions[request_id] = ask.tool_call_id
-        await emitter.emit(
-            PermissionRequested(
-                request_id=request_id,
-                tool_call_id=ask.tool_call_id,
-                title=ask.title,
-                options=tuple(ask.options),
-            )
-        )
-        await emitter.emit(StateUpdate(state="requires_action"))
-        answer = await first_answer(askers, ask)
-        del self._questions[request_id]
-        await emitter.emit(
-            PermissionResolved(
-                request_id=request_id, outcome=answer.outcome, option_id=answer.option_id
-            )
-        )
-        if not self._questions:
-            await emitter.emit(StateUpdate(state="running"))
-        return answer
-
-    async def _withdraw_questions(self, emitter: Emitter) -> None:
-        """Close what was still being asked when the turn ended."""
-        while self._questions:
-            request_id, _ = self._questions.popitem()
-            await emitter.emit(PermissionResolved(request_id=request_id, outcome="cancelled"))
+        return await self._questions.put(ask, askers, self._emitter)
 
 
 def new_id() -> str:

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from punie.agent.errors import SessionBusyError, StoreError
+from punie.agent.sessions import changes
+from punie.agent.sessions.changes import Change
 from punie.agent.sessions.schema import migrate
 
 BUSY = 5.0
@@ -255,6 +257,38 @@ class Store:
             run("INSERT INTO texts SELECT text, ? FROM texts WHERE session = ?", (new, session_id))
             run("UPDATE sessions SET told = ? WHERE id = ?", (copy.told, new))
 
+    def save_changes(self, session_id: str, made: Sequence[Change]) -> None:
+        """Write what is about to be changed, or what became of it."""
+        with self._transaction() as run:
+            for change in made:
+                changes.save(run, session_id, change)
+
+    def changes(self, session_id: str, checkpoint: int | None = None) -> list[Change]:
+        """Read what a session changed, oldest first.
+
+        Args:
+            session_id: Which.
+            checkpoint: Only what this one changed; -1 is the latest one.
+        """
+        with self._explained():
+            rows = self._connection.execute(
+                "SELECT checkpoint, path, what, before, data, text, after FROM changes"
+                " WHERE session = :session AND (:checkpoint IS NULL OR checkpoint = :checkpoint OR"
+                " :checkpoint = -1 AND checkpoint ="
+                " (SELECT max(checkpoint) FROM changes WHERE session = :session))"
+                " ORDER BY checkpoint, path",
+                {"session": session_id, "checkpoint": checkpoint},
+            ).fetchall()
+        return changes.read(rows)
+
+    def last_checkpoint(self, session_id: str) -> int:
+        """Tell the number of the latest turn or undo that changed something; 0 before the first."""
+        with self._explained():
+            found = self._connection.execute(
+                "SELECT max(checkpoint) FROM changes WHERE session = ?", (session_id,)
+            ).fetchone()
+        return found[0] or 0
+
     def delete(self, session_id: str) -> bool:
         """Remove a session and everything that was kept of it.
 
@@ -262,7 +296,7 @@ class Store:
             Whether there was one.
         """
         with self._transaction() as run:
-            for table in ("events", "messages", "texts"):
+            for table in ("events", "messages", "texts", "changes"):
                 run(f"DELETE FROM {table} WHERE session = ?", (session_id,))
             return run("DELETE FROM sessions WHERE id = ?", (session_id,)).rowcount > 0
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import UNSET
 
 from punie.agent.events import ToolCallUpdate
 from punie.agent.models.spec import ModelSpec
-from punie.agent.tools.base import Tool
+from punie.agent.tools.base import Risk, Tool
 from punie.agent.tools.services import Services
 from punie.agent.turns.emit import Emitter
 from punie.agent.turns.outcome import CallStatus, Cancellation, ToolCallRecord
@@ -64,6 +65,9 @@ class Meter:
             self.measured = True
 
 
+Watch: TypeAlias = Callable[[Risk, Workspace], AbstractAsyncContextManager[Workspace]]
+
+
 @dataclass(kw_only=True)
 class TurnContext:
     """The state of one turn."""
@@ -82,6 +86,8 @@ class TurnContext:
     """Makes a tool call's id unique in its session; models use `call_0` again and again."""
     keep: Callable[[Sequence[Any]], Awaitable[None]] | None = None
     """Writes the model's messages down, each time there are more."""
+    watch: Watch | None = None
+    """Gives the workspace in which a tool of some risk runs; the turn's own by default."""
     known: Mapping[str, str] = field(default_factory=dict[str, str])
     """Results of calls that ended in an earlier process, by the model's ids: not run again."""
     denied: bool = False
@@ -94,6 +100,12 @@ class TurnContext:
     started: int = 0
     _previous: tuple[str, str] = ("", "")
     _repeats: int = 0
+
+    def workspace_for(self, risk: Risk) -> AbstractAsyncContextManager[Workspace]:
+        """Give the workspace in which a tool runs, for as long as it runs."""
+        if self.watch is None:
+            return nullcontext(self.workspace)
+        return self.watch(risk, self.workspace)
 
     @property
     def exhausted(self) -> bool:

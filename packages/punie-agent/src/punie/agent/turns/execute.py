@@ -6,6 +6,7 @@ knows Pydantic AI; `turns.build` turns the outcome into what a model reads.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from typing import Any, Literal, NamedTuple
 
@@ -145,7 +146,9 @@ class _Run:
         if not self.diffs:
             await self._preview()
         await self._update(status="in_progress")
-        result: Result = await self.tool.run(self.call, self.parsed)
+        async with self.context.workspace_for(self.tool.risk) as workspace:
+            call = dataclasses.replace(self.call, workspace=workspace)
+            result: Result = await self.tool.run(call, self.parsed)
         return await self._finished(result)
 
     async def _show(self) -> None:

@@ -69,14 +69,20 @@ class AcpWorkspace:
 
     async def read_text(self, path: Path) -> str:
         """Read a text file as the editor has it, saved or not."""
-        if self._client.capabilities.fs.read_text_file:
-            try:
-                return await self._client.read_text_file(self._session_id, str(path))
-            except RequestError:
-                pass  # An editor knows its project only; the disk says what is wrong, if anything.
-            except AcpError as error:
-                raise OSError(str(error)) from error
-        return await self._local.read_text(path)
+        held = await self.held_text(path)
+        # An editor knows its project only; the disk says what is wrong, if anything.
+        return await self._local.read_text(path) if held is None else held
+
+    async def held_text(self, path: Path) -> str | None:
+        """Give the text that the editor shows of a file; `None` when it tells none."""
+        if not self._client.capabilities.fs.read_text_file:
+            return None
+        try:
+            return await self._client.read_text_file(self._session_id, str(path))
+        except RequestError:
+            return None
+        except AcpError as error:
+            raise OSError(str(error)) from error
 
     async def write_text(self, path: Path, text: str) -> None:
         """Replace or create a text file, through the editor when it offers that."""

@@ -29,6 +29,15 @@ class ShowsTerminals(Protocol):
         ...
 
 
+@runtime_checkable
+class HoldsTexts(Protocol):
+    """What a workspace may be besides: one whose client holds texts that are not on the disk yet."""
+
+    async def held_text(self, path: Path) -> str | None:
+        """Give the text that the client shows of a file; `None` when it tells none."""
+        ...
+
+
 class ProcessResult(Struct, frozen=True, kw_only=True):
     """What a program printed and how it ended."""
 

@@ -1,0 +1,261 @@
+"""Taking changes back: what a turn changed is kept before it is changed, and can be put back exactly.
+
+Needs no git and covers what git does not see. A checkpoint is a turn, or an undo, that changed
+something; an undo is one too, so undoing it brings the change back. A file that the person changed since
+is never overwritten: nothing is done then. What commands change is found by looking at the folder
+before and after (`sessions.snapshot`); what a command was changing when the process was killed is
+not known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from msgspec.structs import replace
+
+from punie.agent.errors import StoreError, UndoError
+from punie.agent.events import ChangedFile, FilesChanged
+from punie.agent.sessions.filestate import Held, State, digest_of, look, put_back
+from punie.agent.sessions.snapshot import Snapshot, differences, take
+from punie.agent.sessions.watched import Watched
+from punie.agent.tools.base import Risk
+from punie.agent.workspaces.base import HoldsTexts, Workspace
+
+if TYPE_CHECKING:
+    from punie.agent.sessions.changes import Change, What
+    from punie.agent.sessions.journal import Journal
+
+log = logging.getLogger(__name__)
+
+
+class Checkpoints:
+    """What one session changed."""
+
+    def __init__(self, journal: Journal, session_id: str, workspace: Workspace) -> None:
+        """Begin.
+
+        Args:
+            journal: Where it is kept.
+            session_id: The session.
+            workspace: Its workspace.
+        """
+        self._journal = journal
+        self._session_id = session_id
+        self._workspace = workspace
+        self._current: dict[str, Change] = {}
+        self._number = 0
+        self._snapshot: Snapshot | None = None
+
+    async def go_on(self, announced: Iterable[int]) -> None:
+        """Take up the checkpoint of a turn that was cut off.
+
+        Args:
+            announced: The checkpoints whose changes the session's events tell.
+        """
+        try:
+            changes = await self._journal.run(
+                lambda store, _: store.changes(self._session_id, checkpoint=-1)
+            )
+        except StoreError as error:
+            log.warning("what a turn changed cannot be read: %s", error)
+            return
+        if changes and changes[0].what == "turn" and changes[0].checkpoint not in set(announced):
+            self._number = changes[0].checkpoint
+            self._current = {change.path: change for change in changes}
+
+    @asynccontextmanager
+    async def watch(self, risk: Risk, workspace: Workspace) -> AsyncGenerator[Workspace]:
+        """Give the workspace in which a tool runs, watched if it may change something there."""
+        yield Watched(workspace, self) if risk in {"write", "execute"} else workspace
+
+    async def end_turn(self) -> FilesChanged | None:
+        """Close the turn's checkpoint.
+
+        Returns:
+            What it changed; `None` when that is nothing.
+        """
+        changes, self._current, self._snapshot = list(self._current.values()), {}, None
+        return await self._summary(changes)
+
+    async def before_write(self, path: Path, text: str) -> None:
+        """Keep what a file is, and note what it is about to become."""
+        try:
+            held = await self._look(path)
+            meant = State(kind="file", mode=held.state.mode, digest=digest_of(text.encode()))
+            await self._save("turn", [(path, held, (held.state, meant))])
+        except (OSError, StoreError, UnicodeEncodeError) as error:
+            log.warning("a file cannot be kept before it is changed: %s", error)
+
+    async def after_write(self, path: Path) -> None:
+        """Note what a file has become."""
+        try:
+            if (change := self._current.get(str(path))) is not None:
+                now = await self._look(path)
+                await self._save("turn", [(path, change.before, (now.state,))])
+        except (OSError, StoreError) as error:
+            log.warning("what a change made cannot be kept: %s", error)
+
+    @asynccontextmanager
+    async def around_program(self) -> AsyncGenerator[None]:
+        """Find out what a program changes below the session's folder."""
+        before = await asyncio.to_thread(take, self._workspace.root, self._snapshot)
+        try:
+            yield
+        finally:
+            after = await asyncio.to_thread(take, self._workspace.root, before)
+            self._snapshot = after
+            found = await asyncio.to_thread(lambda: list(differences(before, after)))
+            try:
+                await self._save("turn", [(path, old, (new.state,)) for path, old, new in found])
+            except StoreError as error:
+                log.warning("what a command changed cannot be kept: %s", error)
+
+    async def undo(self, path: str = "") -> FilesChanged:
+        """Take the latest checkpoint back, or what was last done to one file.
+
+        Args:
+            path: The file; all of the checkpoint's files by default.
+
+        Returns:
+            What was changed by that.
+
+        Raises:
+            UndoError: There is nothing to take back, or a file was changed since; nothing was done.
+            StoreError: What was kept cannot be read.
+        """
+        changes = await self._chosen(path)
+        now: list[tuple[Change, Held]] = []
+        for change in changes:
+            held = await self._look(Path(change.path))
+            if held.state != change.before.state:
+                now.append((change, held))
+        self._refuse(now)
+        self._current = {}
+        self._number = 0
+        await self._save(
+            "undo",
+            [(Path(c.path), held, (held.state, c.before.state)) for c, held in now],
+        )
+        for change, _ in reversed(now):  # what lies deeper first, so that folders get empty
+            await self._put_back(change)
+        changed, self._current = list(self._current.values()), {}
+        summary = await self._summary(changed)
+        if summary is None:
+            raise UndoError("There is nothing to take back: the files are what they were.")
+        return summary
+
+    async def _chosen(self, path: str) -> list[Change]:
+        if not path:
+            changes = await self._journal.run(
+                lambda store, _: store.changes(self._session_id, checkpoint=-1)
+            )
+            if not changes:
+                raise UndoError("Nothing was changed in this session, so there is nothing to undo.")
+            return changes
+        wanted = {str(self._workspace.resolve(path)), str(self._workspace.root / path)}
+        changes = await self._journal.run(lambda store, _: store.changes(self._session_id))
+        found = [change for change in changes if change.path in wanted]
+        if not found:
+            raise UndoError(f"{path} was not changed in this session.")
+        return found[-1:]
+
+    def _refuse(self, now: Iterable[tuple[Change, Held]]) -> None:
+        """Refuse what would lose something."""
+        now = list(now)
+        lost = [self._shown(c.path) for c, _ in now if not c.kept]
+        if lost:
+            raise UndoError(
+                f"{', '.join(lost)} cannot be brought back: too large to be kept before a command"
+                " changed it. Nothing was undone; /undo FILE takes single files back."
+            )
+        changed = [self._shown(c.path) for c, held in now if not _is_one_of(held.state, c.after)]
+        if changed:
+            raise UndoError(
+                f"{', '.join(changed)} changed since, so nothing was undone."
+                " /undo FILE takes single files back."
+            )
+
+    async def _look(self, path: Path) -> Held:
+        held = await asyncio.to_thread(look, path)
+        if not isinstance(self._workspace, HoldsTexts):
+            return held
+        text = await self._workspace.held_text(path)
+        if text is None or text.encode() == held.data:
+            return held
+        state = State(kind="file", mode=held.state.mode, digest=digest_of(text.encode()))
+        return Held(state=state, data=held.data, text=text)
+
+    async def _put_back(self, change: Change) -> None:
+        path, before = Path(change.path), change.before
+        if isinstance(self._workspace, HoldsTexts):
+            wanted = before.text
+            if wanted is None and before.data is not None:
+                wanted = before.data.decode(errors="replace")
+            text = await self._workspace.held_text(path)
+            if text is not None and wanted is not None and text != wanted:
+                await self._workspace.write_text(path, wanted)
+        if before.text is None:
+            await asyncio.to_thread(put_back, path, before)
+
+    async def _save(self, what: What, made: Iterable[tuple[Path, Held, tuple[State, ...]]]) -> None:
+        """Write changes of the current checkpoint; what was there first stays."""
+        from punie.agent.sessions.changes import Change
+
+        written: list[Change] = []
+        for path, held, after in made:
+            if not self._current:
+                last = await self._journal.run(
+                    lambda store, _: store.last_checkpoint(self._session_id)
+                )
+                self._number = last + 1
+            known = self._current.get(str(path))
+            if known is None:
+                change = Change(
+                    checkpoint=self._number, path=str(path), what=what, before=held, after=after
+                )
+            else:
+                change = replace(known, after=after)
+            self._current[str(path)] = change
+            written.append(change)
+        if written:
+            await self._journal.run(lambda store, _: store.save_changes(self._session_id, written))
+
+    async def _summary(self, changes: Iterable[Change]) -> FilesChanged | None:
+        files: list[ChangedFile] = []
+        number = 0
+        for change in changes:
+            number = change.checkpoint
+            before, after = change.before.state, change.after[-1]
+            if before == after:
+                continue
+            files.append(
+                ChangedFile(
+                    path=change.path,
+                    name=self._shown(change.path),
+                    change=_kind(before, after),
+                    kept=change.kept,
+                )
+            )
+        return FilesChanged(checkpoint=number, files=tuple(files)) if files else None
+
+    def _shown(self, path: str) -> str:
+        root = self._workspace.root
+        return str(Path(path).relative_to(root)) if root in Path(path).parents else path
+
+
+def _is_one_of(state: State, meant: Iterable[State]) -> bool:
+    """Compare, where a mode of 0 is one that was not known when the change was begun."""
+    return any(
+        state == one or (not one.mode and state == replace(one, mode=state.mode)) for one in meant
+    )
+
+
+def _kind(before: State, after: State) -> Literal["added", "modified", "deleted"]:
+    if before.kind == "absent":
+        return "added"
+    return "deleted" if after.kind == "absent" else "modified"

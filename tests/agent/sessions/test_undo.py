@@ -1,0 +1,252 @@
+"""What a turn changed can be taken back, exactly, and that can be taken back too."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from punie.agent.errors import UndoError
+from punie.agent.events import FilesChanged
+from punie.agent.sessions.checkpoints import Checkpoints
+from punie.agent.sessions.journal import Journal
+from punie.agent.testing import Call
+from punie.agent.workspaces.local import LocalWorkspace
+
+Start = Callable[..., Any]
+
+
+def write(path: str, text: str) -> Call:
+    return Call("write_file", {"path": path, "content": text})
+
+
+def command(line: str) -> Call:
+    return Call("run_command", {"command": line})
+
+
+def tree(root: Path) -> dict[str, Any]:
+    """Everything in a folder: bytes and modes of files, targets of links."""
+    found: dict[str, Any] = {}
+    for path in sorted(root.rglob("*")):
+        name = str(path.relative_to(root))
+        if path.is_symlink():
+            found[name] = ("link", str(path.readlink()))
+        elif path.is_file():
+            found[name] = ("file", path.read_bytes(), path.stat().st_mode & 0o777)
+    return found
+
+
+async def test_a_turn_lists_what_it_changed(process: Start, root: Path) -> None:
+    (root / "old.txt").write_text("old")
+    script = [[write("old.txt", "new"), write("sub/new.txt", "x")], ["done"]]
+    async with process(script, mode="edit") as only:
+        session = only.open()
+        await session.prompt("write")
+    (changed,) = [event for event in session.events if isinstance(event, FilesChanged)]
+    assert [(file.name, file.change) for file in changed.files] == [
+        ("old.txt", "modified"),
+        ("sub/new.txt", "added"),
+    ]
+    assert changed.headline() == "Changed old.txt, sub/new.txt (new)"
+
+
+async def test_a_turn_that_changed_nothing_lists_nothing(process: Start, root: Path) -> None:
+    (root / "a.txt").write_text("same")
+    script = [[write("a.txt", "same"), command("ls")], ["done"]]
+    async with process(script, mode="bypass") as only:
+        session = only.open()
+        await session.prompt("write")
+    assert not [event for event in session.events if isinstance(event, FilesChanged)]
+
+
+async def test_undo_puts_back_bytes_mode_and_absence_and_undoes_itself(
+    process: Start, root: Path
+) -> None:
+    (root / "run.sh").write_bytes(b"#!/bin/sh\r\necho \xe2\x82\xac\r\n")
+    (root / "run.sh").chmod(0o750)
+    before = tree(root)
+    script = [
+        [write("run.sh", "gone"), write("run.sh", "again"), write("a/b/new.txt", "x")],
+        ["ok"],
+    ]
+    async with process(script, mode="edit") as only:
+        session = only.open()
+        await session.prompt("write")
+        after = tree(root)
+        await session.undo()
+        assert tree(root) == before
+        assert not (root / "a").exists()
+        await session.undo()
+        assert tree(root) == after
+        await session.undo()
+        assert tree(root) == before
+
+
+async def test_what_a_command_changed_is_taken_back_binary_links_and_all(
+    process: Start, root: Path
+) -> None:
+    (root / "blob.bin").write_bytes(bytes(range(256)) * 10)
+    (root / "gone.txt").write_text("do not lose me")
+    (root / "link").symlink_to("gone.txt")
+    (root / "tool").write_text("x")
+    before = tree(root)
+    line = (
+        "printf zz > blob.bin; rm gone.txt link; ln -s blob.bin link;"
+        " chmod +x tool; mkdir d; echo new > d/new"
+    )
+    async with process([[command(line)], ["ok"]], mode="bypass") as only:
+        session = only.open()
+        await session.prompt("run")
+        after = tree(root)
+        (changed,) = [event for event in session.events if isinstance(event, FilesChanged)]
+        assert [(file.name, file.change) for file in changed.files] == [
+            ("blob.bin", "modified"),
+            ("d/new", "added"),
+            ("gone.txt", "deleted"),
+            ("link", "modified"),
+            ("tool", "modified"),
+        ]
+        await session.undo()
+        assert tree(root) == before
+        await session.undo()
+        assert tree(root) == after
+
+
+async def test_one_file_can_be_taken_back_alone(process: Start, root: Path) -> None:
+    (root / "a.txt").write_text("a")
+    (root / "b.txt").write_text("b")
+    async with process([[write("a.txt", "1"), write("b.txt", "2")], ["ok"]], mode="edit") as only:
+        session = only.open()
+        await session.prompt("write")
+        changed = await session.undo("a.txt")
+    assert [file.name for file in changed.files] == ["a.txt"]
+    assert ((root / "a.txt").read_text(), (root / "b.txt").read_text()) == ("a", "2")
+
+
+async def test_a_file_that_the_person_changed_since_is_left_alone_and_so_are_the_others(
+    process: Start, root: Path
+) -> None:
+    (root / "a.txt").write_text("a")
+    (root / "b.txt").write_text("b")
+    async with process([[write("a.txt", "1"), write("b.txt", "2")], ["ok"]], mode="edit") as only:
+        session = only.open()
+        await session.prompt("write")
+        (root / "b.txt").write_text("mine")
+        with pytest.raises(UndoError, match=r"b\.txt changed since, so nothing was undone"):
+            await session.undo()
+        assert ((root / "a.txt").read_text(), (root / "b.txt").read_text()) == ("1", "mine")
+
+
+async def test_nothing_to_undo_is_said(process: Start) -> None:
+    async with process() as only:
+        with pytest.raises(UndoError, match="nothing to undo"):
+            await only.open().undo()
+
+
+async def test_a_file_that_was_never_changed_is_named(process: Start, root: Path) -> None:
+    async with process([[write("a.txt", "1")], ["ok"]], mode="edit") as only:
+        session = only.open()
+        await session.prompt("write")
+        with pytest.raises(UndoError, match=r"other\.txt was not changed in this session"):
+            await session.undo("other.txt")
+
+
+async def test_a_later_process_can_undo(process: Start, root: Path) -> None:
+    (root / "a.txt").write_text("a")
+    async with process([[write("a.txt", "1")], ["ok"]], mode="edit") as first:
+        await first.open().prompt("write")
+    async with process() as second:
+        await (await second.load()).undo()
+    assert (root / "a.txt").read_text() == "a"
+
+
+async def test_what_was_too_large_to_keep_is_said_and_nothing_is_undone(
+    process: Start, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("punie.agent.sessions.snapshot.MAX_FILE", 10)
+    (root / "large").write_bytes(b"x" * 100)
+    async with process([[command("echo > large; echo > new")], ["ok"]], mode="bypass") as only:
+        session = only.open()
+        await session.prompt("run")
+        with pytest.raises(UndoError, match="large cannot be brought back"):
+            await session.undo()
+        assert (root / "new").exists()
+        await session.undo("new")
+        assert not (root / "new").exists()
+
+
+NAMES = st.sampled_from(["a", "b.bin", "sub/c", "sub/deep/d", "link"])
+BYTES = st.binary(max_size=40)
+WRITE = st.tuples(st.just("write"), NAMES, st.text(st.characters(codec="utf-8"), max_size=20))
+SHELL = st.tuples(st.just("shell"), NAMES, BYTES)
+REMOVE = st.tuples(st.just("remove"), NAMES, st.none())
+MODE = st.tuples(st.just("mode"), NAMES, st.sampled_from([0o600, 0o644, 0o755]))
+LINK = st.tuples(st.just("link"), NAMES, st.sampled_from(["a", "nowhere"]))
+
+
+def change(path: Path, kind: str, value: Any) -> None:
+    """Do to a file what a program might."""
+    if kind == "remove":
+        path.unlink(missing_ok=True)
+    elif kind == "mode" and path.is_file() and not path.is_symlink():
+        path.chmod(value)
+    elif kind in {"link", "shell"}:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        if kind == "link":
+            path.symlink_to(value)
+        else:
+            path.write_bytes(value)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    start=st.dictionaries(NAMES, st.tuples(BYTES, st.sampled_from([0o600, 0o644, 0o755]))),
+    steps=st.lists(st.one_of(WRITE, SHELL, REMOVE, MODE, LINK), min_size=1, max_size=6),
+)
+async def test_any_changes_to_any_tree_are_undone_and_redone_exactly(
+    tmp_path: Path, start: dict[str, Any], steps: list[Any]
+) -> None:
+    root, state = tmp_path / "tree", tmp_path / "undo-state"
+    for folder in (root, state):
+        shutil.rmtree(folder, ignore_errors=True)
+    root.mkdir()
+    for name, (data, mode) in start.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data)
+        (root / name).chmod(mode)
+    before = tree(root)
+    journal, workspace = Journal(state), LocalWorkspace(root)
+    try:
+        checkpoints = Checkpoints(journal, "s", workspace)
+        for kind, name, value in steps:
+            async with checkpoints.watch("execute", workspace) as watched:
+                if kind == "write":
+                    await _write(watched, name, value)
+                else:
+                    async with checkpoints.around_program():
+                        change(root / name, kind, value)
+        changed = await checkpoints.end_turn()
+        after = tree(root)
+        assert (changed is None) == (before == after)
+        if changed is not None:
+            await checkpoints.undo()
+            assert tree(root) == before
+            await checkpoints.undo()
+            assert tree(root) == after
+    finally:
+        await journal.aclose()
+
+
+async def _write(workspace: Any, name: str, text: str) -> None:
+    try:
+        await workspace.write_text(workspace.resolve(name), text)
+    except OSError:
+        assert name in tree(workspace.root)  # a link that leads to itself
