@@ -32,6 +32,8 @@ V2: dict[str, Method] = {method.name: method for method in DRAFT}
 
 _HELLO = Method("initialize", "initialize", "Any", "Any", "agent")
 """`initialize` before it is known which version's answer comes."""
+DENIED = v2.RequestPermissionResponse(outcome=v2.CancelledPermissionOutcome())
+"""Nobody chose an option."""
 _REFUSALS = {ErrorCode.INVALID_PARAMS, ErrorCode.INVALID_REQUEST, ErrorCode.INTERNAL_ERROR}
 """Errors by which agents of version 1 that do not negotiate refuse version 2."""
 
@@ -167,8 +169,7 @@ class DualAgentProxy:
             return initialized_to_v2(answer)
         response: v2.InitializeResponse = decoder(v2.InitializeResponse).decode(raw)
         self.version, self._adapted = 2, None
-        served = _V2Client(self._dispatcher.client, self._dispatcher.questions)
-        self._dispatcher.served = ClientDispatcher(served, V2)
+        self._dispatcher.served = ClientDispatcher(self._dispatcher.questions, V2)
         return response
 
     def _adapt(self, capabilities: v1.AgentCapabilities) -> None:
@@ -176,8 +177,7 @@ class DualAgentProxy:
         if self._sessions is None:  # else a repeated `initialize`: what runs goes on
             self._sessions = Sessions(self._connection, dispatcher.client)
         self._adapted = AdaptedAgent(self._connection, self._sessions, capabilities)
-        adapted = AdaptedClient(self._sessions, dispatcher.client, dispatcher.questions)
-        dispatcher.served = ClientDispatcher(adapted)
+        dispatcher.served = ClientDispatcher(AdaptedClient(self._sessions, dispatcher.questions))
 
     async def login(self, params: v2.LoginAuthRequest) -> v2.LoginAuthResponse:
         """Log in with one of the agent's own methods."""
@@ -279,23 +279,12 @@ def _speaks_v2(body: Any) -> bool:
     return "info" in body or "agentCapabilities" not in body
 
 
-class _V2Client:
-    """A client that serves an agent of version 2; what is not here is the client's own."""
-
-    def __init__(self, client: DualClient, questions: Questions) -> None:
-        self._client = client
-        self.request_permission = questions.ask
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-
 class _DualDispatcher:
     """Serves the version that was agreed on; nothing before."""
 
     def __init__(self, client: DualClient) -> None:
         self.client = client
-        self.questions = Questions(client.request_permission)
+        self.questions = Questions(client, DENIED)
         self.served: ClientDispatcher | None = None
 
     def request(self, method: str, params: Raw | UnsetType) -> Incoming:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from punie.acp.client_side.dispatch import Client, ClientDispatcher
 from punie.acp.client_side.needs import need, need_v1_content, need_v1_session
+from punie.acp.client_side.questions import Questions
 from punie.acp.connection import Connection
 from punie.acp.methods import (
     BY_NAME,
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from punie.acp.schema.v1 import unstable
 
 
+DENIED = v1.RequestPermissionResponse(outcome=v1.CancelledPermissionOutcome())
+"""Nobody chose an option."""
+
+
 class AgentProxy:
     """The agent, as the client sees it.
 
@@ -37,8 +42,15 @@ class AgentProxy:
         info: The agent's name and version, when it told.
     """
 
-    def __init__(self, connection: Connection, *, unstable: bool = False) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        questions: Questions[v1.RequestPermissionResponse],
+        *,
+        unstable: bool = False,
+    ) -> None:
         self._connection = connection
+        self._questions = questions
         self._initialize = INITIALIZE._replace(stability="unstable") if unstable else INITIALIZE
         self.capabilities: v1.AgentCapabilities = v1.AgentCapabilities()
         self.info: v1.Implementation | None = None
@@ -133,7 +145,11 @@ class AgentProxy:
         return await self._connection.request(PROMPT, params)
 
     async def cancel(self, session_id: str) -> None:
-        """Stop a session's turn: its `prompt` then answers `cancelled`."""
+        """Stop a session's turn: its `prompt` then answers `cancelled`.
+
+        Open permission requests of the session are answered with `cancelled`.
+        """
+        self._questions.withdraw(session_id)
         self._connection.notify(CANCEL, v1.CancelNotification(session_id=session_id))
         await self._connection.drain()
 
@@ -174,9 +190,10 @@ async def connect(
         unstable: Whether to read capabilities that may still change, such as that for
             `fork_session`.
     """
-    connection = Connection(transport, ClientDispatcher(client))
+    questions = Questions(client, DENIED)
+    connection = Connection(transport, ClientDispatcher(questions))
     try:
         await connection.open()
-        yield AgentProxy(connection, unstable=unstable)
+        yield AgentProxy(connection, questions, unstable=unstable)
     finally:
         await connection.aclose()

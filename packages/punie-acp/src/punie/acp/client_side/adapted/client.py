@@ -19,14 +19,12 @@ class AdaptedClient:
 
     Args:
         sessions: Shared with the `AdaptedAgent`.
-        client: A `DualClient`.
-        questions: The permission requests that are open.
+        client: A `DualClient`, with its open permission requests.
     """
 
-    def __init__(self, sessions: Sessions, client: Any, questions: Questions) -> None:
+    def __init__(self, sessions: Sessions, client: Questions[v2.RequestPermissionResponse]) -> None:
         self._sessions = sessions
         self._client = client
-        self._questions = questions
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
@@ -43,7 +41,7 @@ class AdaptedClient:
         """Ask the person; the session requires action meanwhile."""
         session = self._sessions.of(params.session_id)
         async with self._sessions.waiting_for_a_person(session):
-            response = await self._questions.ask(session.to_v2.permission(params))
+            response = await self._client.request_permission(session.to_v2.permission(params))
         if isinstance(response.outcome, v2.SelectedPermissionOutcome):
             chosen = v1.SelectedPermissionOutcome(option_id=response.outcome.option_id)
             return v1.RequestPermissionResponse(outcome=chosen, meta=response.meta)
