@@ -2,13 +2,14 @@
 
 Two TOML sources: `[tool.punie]` in the `pyproject.toml` of the session's folder or of the nearest
 one above it, and `config.toml` in the person's configuration folder. The project wins about the model;
-about the mode the stricter wins, since a project that was only cloned must not grant itself
-anything. Which model the settings lead to is decided in `punie.agent.models.registry`; options of commands are not here.
+about the mode the stricter wins, and its rules that allow something count only in a folder that the
+person trusts, since a project that was only cloned must not grant itself anything. Which model the settings lead to is decided in `punie.agent.models.registry`; options of commands are not here.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -23,6 +24,18 @@ from punie.agent.errors import ConfigError
 STRICTEST_FIRST = ("read-only", "plan", "ask", "edit", "bypass")
 """The permission modes by how little they allow unasked."""
 DEFAULT_MODE = "ask"
+RULE = re.compile(r"(?P<tool>[\w*.:/-]+)(?:\((?P<pattern>.*)\))?", re.DOTALL)
+"""A permission rule; what it means is told in `punie.agent.permissions.rules`."""
+
+
+class Permissions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Rules about calls: `TOOL` or `TOOL(PATTERN)`. Deny wins over ask, ask over allow."""
+
+    allow: tuple[str, ...] = ()
+    ask: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    trust: tuple[str, ...] = ()
+    """Folders whose projects may allow something themselves; only a person can say so."""
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,6 +47,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The permission mode of new sessions: `ask`, `edit`, `plan`, `read-only` or `bypass`."""
     tools: tuple[str, ...] = ()
     """Tools and groups of tools to offer, for models whose spec names none; empty is `core`."""
+    permissions: Permissions = Permissions()
 
 
 class Locations(NamedTuple):
@@ -55,7 +69,7 @@ def locations(environ: Mapping[str, str] | None = None) -> Locations:
         environ: Environment variables; those of this process by default.
     """
     environ = os.environ if environ is None else environ
-    home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+    home = _home(environ)
     jetbrains = home / ".jetbrains" / "acp.json"
     if sys.platform == "win32":
         import platformdirs
@@ -79,10 +93,15 @@ def locations(environ: Mapping[str, str] | None = None) -> Locations:
     )
 
 
+def _home(environ: Mapping[str, str]) -> Path:
+    return Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+
+
 def load(cwd: Path, environ: Mapping[str, str] | None = None) -> Config:
     """Read the settings that hold in a folder: the project's over the person's.
 
-    A project can only tighten the mode, compared with the person's own or with `ask`.
+    A project can only tighten: its mode counts when it is stricter than the person's own (`ask` by
+    default), its rules that deny and ask are added, and those that allow only where it is trusted.
 
     Args:
         cwd: The session's folder, absolute.
@@ -91,12 +110,30 @@ def load(cwd: Path, environ: Mapping[str, str] | None = None) -> Config:
     Raises:
         ConfigError: A file cannot be read or holds an unknown key; the message names both.
     """
-    project, person = load_project(cwd), load_user(environ)
+    (project, folder), person = _project(cwd), load_user(environ)
     return Config(
         model=project.model or person.model,
         mode=_stricter(person.mode, project.mode),
         tools=project.tools or person.tools,
+        permissions=_together(
+            person.permissions, project.permissions, trusted=_trusted(person, folder, environ)
+        ),
     )
+
+
+def _together(person: Permissions, project: Permissions, *, trusted: bool) -> Permissions:
+    return Permissions(
+        allow=person.allow + (project.allow if trusted else ()),
+        ask=person.ask + project.ask,
+        deny=person.deny + project.deny,
+        trust=person.trust,
+    )
+
+
+def _trusted(person: Config, folder: Path, environ: Mapping[str, str] | None) -> bool:
+    home = _home(os.environ if environ is None else environ)
+    trusted = (home / named.removeprefix("~/") for named in person.permissions.trust)
+    return any(folder.resolve().is_relative_to(path.resolve()) for path in trusted)
 
 
 def _stricter(person: str, project: str) -> str:
@@ -122,6 +159,11 @@ def load_project(cwd: Path) -> Config:
     Raises:
         ConfigError: It cannot be used.
     """
+    return _project(cwd)[0]
+
+
+def _project(cwd: Path) -> tuple[Config, Path]:
+    """Read a project's settings, and tell the folder in which they stand."""
     for folder in (cwd, *cwd.parents):
         path = folder / "pyproject.toml"
         table = _read_toml(path)
@@ -129,8 +171,12 @@ def load_project(cwd: Path) -> Config:
             continue
         section = _section(_section(table, "tool"), "punie")
         if section is not None:
-            return _convert(section, f"[tool.punie] in {path}")
-    return Config()
+            where = f"[tool.punie] in {path}"
+            read = _convert(section, where)
+            if read.permissions.trust:
+                raise ConfigError(f"{where} cannot trust itself: take permissions.trust out")
+            return read, folder
+    return Config(), cwd
 
 
 def _section(table: object, key: str) -> object:
@@ -165,4 +211,8 @@ def _convert(table: object, where: str) -> Config:
     if read.mode and read.mode not in STRICTEST_FIRST:
         known = ", ".join(STRICTEST_FIRST)
         raise ConfigError(f"unknown mode {read.mode!r} in {where}; known are {known}")
+    rules = read.permissions
+    for rule in (*rules.allow, *rules.ask, *rules.deny):
+        if not RULE.fullmatch(rule.strip()):
+            raise ConfigError(f"{rule!r} in {where} is no rule: write TOOL or TOOL(PATTERN)")
     return read

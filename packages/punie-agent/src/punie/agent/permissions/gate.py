@@ -1,21 +1,24 @@
 """The gate before every tool: works out where a call reaches, applies the policy, asks a person.
 
 A call runs only after `check` said so. When nobody can answer, the answer is no. What a person
-answers with "always" is remembered for the session, no further than the option's name says. Nothing
-here runs a tool or knows how a question reaches a person.
+answers with "always" is remembered as far as the option's name says and no further: a command for
+the project, anything else for the session. Nothing here runs a tool or knows how a question reaches
+a person.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
 from punie.agent.events import PermissionOption
-from punie.agent.permissions.policy import Mode, decide
+from punie.agent.permissions.effects import Effects, effects_of
+from punie.agent.permissions.policy import Decision, Mode
+from punie.agent.permissions.remembered import Answers, Key
+from punie.agent.permissions.rules import NO_RULES, Rules
 from punie.agent.tools.base import Call, Tool
 from punie.agent.tools.paths import display
 
@@ -59,26 +62,37 @@ Ask: TypeAlias = Callable[[PermissionAsk], Awaitable[PermissionAnswer]]
 """Puts a question to a person and waits for as long as that takes."""
 
 
+class Standing(Struct, frozen=True, kw_only=True):
+    """What holds in a session before anybody is asked."""
+
+    rules: Rules = NO_RULES
+    answers: Answers | None = None
+    """What was answered for the project; `None` remembers nothing beyond the session."""
+
+
 class _Scope(NamedTuple):
     """What an "always" covers, and how its option says so."""
 
-    key: tuple[str, ...]
+    key: Key
     name: str
+    where: Literal["project", "session"]
 
 
 class Gate:
     """Decides about the calls of one session."""
 
-    def __init__(self, mode: Mode, *, ask: Ask | None) -> None:
+    def __init__(self, mode: Mode, *, ask: Ask | None, standing: Standing | None = None) -> None:
         """Set up.
 
         Args:
             mode: The session's mode, which may be changed at any time.
             ask: How to reach a person; `None` when nobody can answer.
+            standing: Rules and remembered answers; none by default.
         """
         self.mode: Mode = mode
         self._ask = ask
-        self._remembered: dict[tuple[str, ...], bool] = {}
+        self._standing = standing or Standing()
+        self._remembered: dict[Key, bool] = {}
         self._one_question = asyncio.Lock()
 
     async def check(
@@ -92,33 +106,38 @@ class Gate:
             call: In which workspace.
             tool_call_id: The call's id in the session, for the question.
         """
-        outside = tuple(_outside(tool, args, call))
-        scope = _scope(tool, args, call, outside)
-        verdict = self._without_asking(tool, scope, outside)
+        effects = effects_of(tool, args, call, self._standing.rules)
+        scope = self._scope(tool, args, call, effects)
+        verdict = await self._without_asking(tool, scope, effects)
         if verdict is not None:
             return verdict
         async with self._one_question:
             # The question before this one may have settled it.
-            verdict = self._without_asking(tool, scope, outside)
-            return verdict or await self._question(tool, args, tool_call_id, scope, outside)
+            verdict = await self._without_asking(tool, scope, effects)
+            return verdict or await self._question(tool, args, tool_call_id, scope, effects)
 
-    def _without_asking(
-        self, tool: Tool[Any, Any], scope: _Scope, outside: tuple[Path, ...]
+    async def _without_asking(
+        self, tool: Tool[Any, Any], scope: _Scope, effects: Effects
     ) -> Verdict | None:
-        decision = decide(self.mode, tool.risk, outside=bool(outside))
+        decision = effects.decide(self.mode)
         if decision.verdict == "deny":
             return Verdict(allowed=False, reason=decision.reason, asked=False)
-        remembered = self._remembered.get(scope.key)
+        remembered = await self._recall(scope)
         rejected = remembered is False or self._remembered.get((tool.name,)) is False
-        if rejected and self.mode != "bypass":
-            reason = f"{scope.name} was rejected for this session"
-            return Verdict(allowed=False, reason=reason, asked=False)
-        if decision.verdict == "allow":
-            return Verdict(allowed=True, reason=decision.reason, asked=False)
-        if remembered:
-            reason = f"{scope.name} was allowed for this session"
-            return Verdict(allowed=True, reason=reason, asked=False)
-        return None
+        decision = effects.decide(self.mode)  # recalling took a moment
+        return _settled(decision, scope, remembered, rejected and self.mode != "bypass")
+
+    async def _recall(self, scope: _Scope) -> bool | None:
+        answers = self._standing.answers
+        if answers is None or scope.where == "session" or scope.key in self._remembered:
+            return self._remembered.get(scope.key)
+        return (await asyncio.to_thread(answers.recall)).get(scope.key)
+
+    async def _remember(self, scope: _Scope, allowed: bool) -> None:
+        self._remembered[scope.key] = allowed
+        answers = self._standing.answers
+        if answers is not None and scope.where == "project":
+            await asyncio.to_thread(answers.remember, scope.key, allowed=allowed)
 
     async def _question(
         self,
@@ -126,9 +145,9 @@ class Gate:
         args: Struct,
         tool_call_id: str,
         scope: _Scope,
-        outside: tuple[Path, ...],
+        effects: Effects,
     ) -> Verdict:
-        reason = decide(self.mode, tool.risk, outside=bool(outside)).reason
+        reason = effects.decide(self.mode).reason
         if self._ask is None:
             return Verdict(allowed=False, reason=f"{reason}{_NOBODY}", asked=False)
         options = _options(scope)
@@ -141,13 +160,32 @@ class Gate:
                 options=options,
             )
         )
-        allowed, said = self._judge(answer, options, scope, reason)
-        now = decide(self.mode, tool.risk, outside=bool(outside))
+        allowed, said = await self._judge(answer, options, scope, reason)
+        now = effects.decide(self.mode)
         if allowed and now.verdict == "deny":  # the mode was changed while the question was open
             return Verdict(allowed=False, reason=now.reason, asked=True)
         return Verdict(allowed=allowed, reason=said, asked=True)
 
-    def _judge(
+    def _scope(self, tool: Tool[Any, Any], args: Struct, call: Call, effects: Effects) -> _Scope:
+        """Say what an "always" about this call covers.
+
+        A command is remembered word by word with its folder, and a reach outside path by path:
+        allowing one must not allow another.
+        """
+        paths = effects.narrow
+        if tool.risk != "execute":
+            key, name = (tool.name, *map(str, paths)), tool.name
+            if paths:
+                name += f" of {_short(', '.join(display(call.workspace, path) for path in paths))}"
+            return _Scope(key, name, "session")
+        cwd = call.workspace.resolve(str(getattr(args, "cwd", "")))
+        name = f"`{_short(tool.title(args))}`"
+        if cwd != call.workspace.root:
+            name += f" in {_short(display(call.workspace, cwd))}"
+        key = (tool.name, str(getattr(args, "command", args)), str(cwd))
+        return _Scope(key, name, "session" if self._standing.answers is None else "project")
+
+    async def _judge(
         self,
         answer: PermissionAnswer,
         options: tuple[PermissionOption, ...],
@@ -158,10 +196,10 @@ class Gate:
         kinds = {option.option_id: option.kind for option in options}
         kind = "" if answer.option_id is None else kinds.get(answer.option_id, "unknown")
         if kind == "reject_always":
-            self._remembered[scope.key] = False
+            await self._remember(scope, False)
         if answer.outcome == "allowed" and kind in {"", "allow_once", "allow_always"}:
             if kind == "allow_always":
-                self._remembered[scope.key] = True
+                await self._remember(scope, True)
             return True, "allowed by the person"
         if answer.outcome == "cancelled":
             return False, "the question was cancelled"
@@ -170,34 +208,20 @@ class Gate:
         return False, "rejected by the person"
 
 
-def _outside(tool: Tool[Any, Any], args: Struct, call: Call) -> Iterator[Path]:
-    """Find the paths of a call that leave the session's folder, links resolved."""
-    for name in tool.path_arguments:
-        value = str(getattr(args, name))
-        # A test id names a file before its `::`, and that file may be a link.
-        for part in dict.fromkeys((value, value.partition("::")[0])):
-            path = call.workspace.resolve(part)
-            if not call.workspace.contains(path):
-                yield path
-
-
-def _scope(tool: Tool[Any, Any], args: Struct, call: Call, outside: tuple[Path, ...]) -> _Scope:
-    """Say what an "always" about this call covers.
-
-    A command is remembered word by word with its folder, and a reach outside path by path:
-    allowing one must not allow another.
-    """
-    key = [tool.name, *map(str, outside)]
-    name = tool.name
-    if tool.risk == "execute":
-        cwd = call.workspace.resolve(str(getattr(args, "cwd", "")))
-        key += [str(getattr(args, "command", args)), str(cwd)]
-        name = f"`{_short(tool.title(args))}`"
-        if cwd != call.workspace.root:
-            name += f" in {_short(display(call.workspace, cwd))}"
-    elif outside:
-        name += f" of {_short(', '.join(map(str, dict.fromkeys(outside))))}"
-    return _Scope(tuple(key), name)
+def _settled(
+    decision: Decision, scope: _Scope, remembered: bool | None, rejected: bool
+) -> Verdict | None:
+    if decision.verdict == "deny":
+        return Verdict(allowed=False, reason=decision.reason, asked=False)
+    if rejected:
+        reason = f"{scope.name} was rejected for this {scope.where}"
+        return Verdict(allowed=False, reason=reason, asked=False)
+    if decision.verdict == "allow":
+        return Verdict(allowed=True, reason=decision.reason, asked=False)
+    if remembered:
+        reason = f"{scope.name} was allowed for this {scope.where}"
+        return Verdict(allowed=True, reason=reason, asked=False)
+    return None
 
 
 def _options(scope: _Scope) -> tuple[PermissionOption, ...]:
@@ -205,13 +229,13 @@ def _options(scope: _Scope) -> tuple[PermissionOption, ...]:
         PermissionOption(option_id="allow_once", name="Allow once", kind="allow_once"),
         PermissionOption(
             option_id="allow_always",
-            name=f"Always allow {scope.name} in this session",
+            name=f"Always allow {scope.name} in this {scope.where}",
             kind="allow_always",
         ),
         PermissionOption(option_id="reject_once", name="Reject once", kind="reject_once"),
         PermissionOption(
             option_id="reject_always",
-            name=f"Always reject {scope.name} in this session",
+            name=f"Always reject {scope.name} in this {scope.where}",
             kind="reject_always",
         ),
     )
