@@ -50,6 +50,53 @@ def test_a_project_can_only_tighten_the_mode(
     assert config.load(tmp_path, environ).mode == holds
 
 
+PERMISSIONS = "[tool.punie.permissions]\n"
+
+
+def test_the_rules_of_a_project_tighten_and_its_allowances_are_left_out(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    rules = 'allow = ["run_command({0})"]\nask = ["{0}"]\ndeny = ["edit_file({0})"]\n'
+    write(config.locations(environ).config_file, "[permissions]\n" + rules.format("mine"))
+    write(tmp_path / "pyproject.toml", PERMISSIONS + rules.format("its"))
+    held = config.load(tmp_path, environ).permissions
+    assert held.allow == ("run_command(mine)",)
+    assert held.ask == ("mine", "its")
+    assert held.deny == ("edit_file(mine)", "edit_file(its)")
+
+
+@pytest.mark.parametrize(
+    ("trust", "counts"),
+    [
+        ("~/work", True),
+        ("~/work/project", True),
+        ("work", True),
+        ("{home}/work", True),
+        ("~/work/project/inner", False),
+        ("~/wor", False),
+        ("~/other", False),
+        ("", False),
+    ],
+)
+def test_a_project_may_allow_something_where_the_person_trusts_it(
+    tmp_path: Path, environ: dict[str, str], trust: str, counts: bool
+) -> None:
+    home = Path(environ["HOME"])
+    project = home / "work" / "project"
+    trusted = trust.format(home=home)
+    write(config.locations(environ).config_file, f'permissions.trust = ["{trusted}"]\n')
+    write(project / "pyproject.toml", PERMISSIONS + 'allow = ["run_command(make)"]\n')
+    inner = project / "inner"
+    inner.mkdir()
+    assert (config.load(inner, environ).permissions.allow != ()) == counts
+
+
+def test_a_project_cannot_trust_itself(tmp_path: Path) -> None:
+    write(tmp_path / "pyproject.toml", PERMISSIONS + 'trust = ["~"]\n')
+    with pytest.raises(ConfigError, match="cannot trust itself"):
+        config.load_project(tmp_path)
+
+
 def test_every_mode_has_its_place() -> None:
     assert sorted(config.STRICTEST_FIRST) == sorted(MODES)
 
@@ -77,6 +124,9 @@ def test_the_xdg_variables_count_only_when_absolute(variable: str) -> None:
         ("[tool]\npunie = 3\n", "Expected `object`"),
         ('[tool.punie]\nmode = "yolo"\n', "unknown mode 'yolo'"),
         ("[tool.punie\n", "is not valid TOML"),
+        ('[tool.punie.permissions]\nallow = ["rm -rf"]\n', "'rm -rf' in [tool.punie]"),
+        ('[tool.punie.permissions]\nallow = "x"\n', "Expected `array`"),
+        ("[tool.punie.permissions]\nalow = []\n", "unknown field `alow`"),
     ],
 )
 def test_what_cannot_be_used_is_named(tmp_path: Path, text: str, words: str) -> None:

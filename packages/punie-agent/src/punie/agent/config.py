@@ -132,7 +132,7 @@ def _together(person: Permissions, project: Permissions, *, trusted: bool) -> Pe
 
 def _trusted(person: Config, folder: Path, environ: Mapping[str, str] | None) -> bool:
     home = _home(os.environ if environ is None else environ)
-    trusted = (home / named.removeprefix("~/") for named in person.permissions.trust)
+    trusted = (home / named.removeprefix("~/") for named in person.permissions.trust if named)
     return any(folder.resolve().is_relative_to(path.resolve()) for path in trusted)
 
 

@@ -17,7 +17,11 @@ from typing import TYPE_CHECKING, cast
 
 from punie.agent import config
 from punie.agent.events import Progress
+from punie.agent.permissions import remembered
+from punie.agent.permissions.gate import Standing
 from punie.agent.permissions.policy import MODES, Mode
+from punie.agent.permissions.remembered import Answers
+from punie.agent.permissions.rules import parse_rules
 from punie.agent.sessions.brain import Brain, OnProgress, SessionWorkspace
 from punie.agent.sessions.journal import Journal
 from punie.agent.sessions.manager import Parts, Sessions, new_session_id
@@ -131,7 +135,8 @@ class Runtime:
         async def open_brain(*, on_progress: OnProgress) -> Brain:
             return await self.brain(cwd, on_progress=on_progress)
 
-        return Parts(workspace=workspace, mode=mode, open_brain=open_brain)
+        standing = _standing(cwd, workspace.root, self._environ)
+        return Parts(workspace=workspace, mode=mode, open_brain=open_brain, standing=standing)
 
     async def warm(self, cwd: Path) -> None:
         """Open the model before the first prompt asks for it.
@@ -217,6 +222,13 @@ def _with_configured_tools(brain: Brain, cwd: Path, environ: Mapping[str, str]) 
     if brain.spec.tools or not names:
         return brain
     return brain._replace(tools={tool.name: tool for tool in catalog.select(names)})
+
+
+def _standing(cwd: Path, root: Path, environ: Mapping[str, str]) -> Standing:
+    return Standing(
+        rules=parse_rules(config.load(cwd, environ).permissions),
+        answers=Answers(config.locations(environ).state / remembered.FILE, root),
+    )
 
 
 def _configured_mode(cwd: Path, environ: Mapping[str, str]) -> Mode:

@@ -29,8 +29,12 @@ _UNREADABLE = {
     ".": "it runs a file in the shell",
     "fish": "fish has a grammar of its own",
 }
-_WORDS = 200
+_RUNS = 200
+"""Programs in one line that are looked at."""
+_WORDS = 100
 """Words of one command that are looked at for others."""
+_WORD = 10_000
+"""Characters of a word that is looked at as a line of its own."""
 
 
 class _Wrapper(NamedTuple):
@@ -131,7 +135,7 @@ def hidden(run: Run) -> Iterator[tuple[Word, ...]]:
 def scripts(run: Run) -> Iterator[str]:
     """Name the arguments that might be a line for some shell, also behind an equals sign."""
     for word in run.program[1:_WORDS]:
-        for text in dict.fromkeys((word.text, word.text.partition("=")[2])):
+        for text in dict.fromkeys((word.text[:_WORD], word.text[:_WORD].partition("=")[2])):
             if text and not text.startswith("-"):
                 yield text.lstrip("!")  # git's alias for a shell line
 
@@ -164,10 +168,13 @@ class _Seer:
             self.command(simple, depth=depth)
 
     def command(self, simple: Simple, *, depth: int) -> None:
+        if len(self.runs) >= _RUNS:
+            self.note("it runs too many programs")
+            return
         run = Run(simple.words)
         words = run.program
-        if len(words) > _WORDS:
-            self.note("it has too many words")
+        if len(words) > _WORDS or any(len(word.text) > _WORD for word in words):
+            self.note("it is too long to be looked through")
             words = words[:_WORDS]
         transparent = False
         if words and words[0].fixed:
@@ -204,7 +211,8 @@ class _Seer:
                 self.note("it runs a script that it finds out on the way")
             self.script(operands[0].text, depth=depth + 1)
             return True
-        if not operands or operands[0].text.startswith(("/dev/", "/proc/")):
+        elsewhere = not operands or operands[0].text.startswith(("/dev/", "/proc/"))
+        if elsewhere or not operands[0].fixed:
             self.note("a shell reads what it runs from somewhere else")
             for text in stdin:
                 self.script(text, depth=depth + 1)

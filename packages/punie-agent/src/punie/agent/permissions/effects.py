@@ -7,7 +7,7 @@ counts as a call of `write_file`. Paths are resolved here, links followed; nothi
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,7 +55,14 @@ class Effects(NamedTuple):
         return tuple(dict.fromkeys(path for path in paths if path is not None))
 
 
-def effects_of(tool: Tool[Any, Any], args: Struct, call: Call, rules: Rules) -> Effects:
+def effects_of(
+    tool: Tool[Any, Any],
+    args: Struct,
+    call: Call,
+    rules: Rules,
+    *,
+    changes: Sequence[str] = (),
+) -> Effects:
     """Work out what a call would do.
 
     Args:
@@ -63,12 +70,18 @@ def effects_of(tool: Tool[Any, Any], args: Struct, call: Call, rules: Rules) -> 
         args: With what.
         call: In which workspace.
         rules: The rules that hold.
+        changes: Absolute paths of files that its preview would change.
     """
     found = list(_on_paths(tool, args, call.workspace, rules))
+    named = {effect.path for effect in found}
+    for changed in changes:
+        path = call.workspace.resolve(changed)
+        if path not in named:
+            found.append(_on_path(tool, changed, path, call.workspace, rules))
     command = getattr(args, "command", None)
     if tool.risk == "execute" and isinstance(command, str):
         found += _of_command(tool, args, command, call.workspace, rules)
-    elif not found:
+    elif tool.risk == "execute" or not found:
         found.append(Effect(tool.risk, rules.on_tool(tool.name)))
     return Effects(tuple(found))
 
@@ -81,14 +94,17 @@ def _on_paths(
         # A test id names a file before its `::`, and that file may be a link.
         for part in dict.fromkeys((value, value.partition("::")[0])):
             path = workspace.resolve(part)
-            outside = not workspace.contains(path)
-            if (
-                tool.risk == "execute"
-            ):  # the folder in which it runs; the rules are about the command
-                yield Effect("read", UNRULED, path, outside)
-            else:
-                ruling = rules.on_path(tool.name, _place(workspace, part, path))
-                yield Effect(tool.risk, ruling, path, outside)
+            if tool.risk != "execute":
+                yield _on_path(tool, part, path, workspace, rules)
+            elif not workspace.contains(path):  # rules are about what runs, not about its folder
+                yield Effect("read", UNRULED, path, outside=True)
+
+
+def _on_path(
+    tool: Tool[Any, Any], named: str, path: Path, workspace: Workspace, rules: Rules
+) -> Effect:
+    ruling = rules.on_path(tool.name, _place(workspace, named, path))
+    return Effect(tool.risk, ruling, path, not workspace.contains(path))
 
 
 def _of_command(

@@ -9,7 +9,7 @@ a person.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
@@ -96,7 +96,13 @@ class Gate:
         self._one_question = asyncio.Lock()
 
     async def check(
-        self, tool: Tool[Any, Any], args: Struct, call: Call, tool_call_id: str
+        self,
+        tool: Tool[Any, Any],
+        args: Struct,
+        call: Call,
+        tool_call_id: str,
+        *,
+        changes: Sequence[str] = (),
     ) -> Verdict:
         """Decide about one call, asking a person where the policy says so.
 
@@ -105,8 +111,9 @@ class Gate:
             args: With what.
             call: In which workspace.
             tool_call_id: The call's id in the session, for the question.
+            changes: Absolute paths of files that its preview would change.
         """
-        effects = effects_of(tool, args, call, self._standing.rules)
+        effects = effects_of(tool, args, call, self._standing.rules, changes=changes)
         scope = self._scope(tool, args, call, effects)
         verdict = await self._without_asking(tool, scope, effects)
         if verdict is not None:
@@ -119,10 +126,8 @@ class Gate:
     async def _without_asking(
         self, tool: Tool[Any, Any], scope: _Scope, effects: Effects
     ) -> Verdict | None:
-        decision = effects.decide(self.mode)
-        if decision.verdict == "deny":
-            return Verdict(allowed=False, reason=decision.reason, asked=False)
-        remembered = await self._recall(scope)
+        denied = effects.decide(self.mode).verdict == "deny"
+        remembered = None if denied else await self._recall(scope)
         rejected = remembered is False or self._remembered.get((tool.name,)) is False
         decision = effects.decide(self.mode)  # recalling took a moment
         return _settled(decision, scope, remembered, rejected and self.mode != "bypass")

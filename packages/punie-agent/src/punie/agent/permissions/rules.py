@@ -9,7 +9,7 @@ resolved or run here.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
@@ -133,27 +133,31 @@ class Rules(Struct, frozen=True, kw_only=True):
             [rule for rule in rules if rule.of_tool(name)]
             for rules in (self.deny, self.ask, self.allow)
         )
+        sure = {form for run in reading.runs for form in _forms(run.words)}
         for rule in denying:
-            if rule.pattern is None or any(_covers(rule, run) for run in reading.runs):
+            if rule.pattern is None or any(_must_match(rule, form) for form in sure):
                 return Ruling("deny", rule.text)
-        for verdict, rules in (("hidden", denying), ("ask", asking)):
+        unsure = _unsure(reading, _SEARCHED) if denying or asking else set[_Form]()
+        perhaps: _Cases = (("hidden", denying), ("ask", asking))
+        for verdict, rules in perhaps:
             for rule in rules:
-                sure = rule.pattern is not None and not reading.unclear
-                if not sure or any(_may_hide(rule, run, _SEARCHED) for run in reading.runs):
+                unclear = reading.unclear or rule.pattern is None
+                if unclear or any(_may_match(rule, form) for form in unsure):
                     return Ruling(verdict, rule.text)
         if reading.unclear:
             return Ruling("none")
-        counted = [run for run in reading.runs if not run.transparent]
+        counted = [_form(run.words) for run in reading.runs if not run.transparent]
         found = [
-            next((r for r in allowing if _must_match(r, *_text(run.words), exactly=True)), None)
-            for run in counted
+            next((rule for rule in allowing if _must_match(rule, form, exactly=True)), None)
+            for form in counted
         ]
         if found and None not in found:
-            return Ruling("allow", ", ".join(dict.fromkeys(r.text for r in found if r)))
+            return Ruling("allow", ", ".join(dict.fromkeys(rule.text for rule in found if rule)))
         return Ruling("none")
 
     def _unknown(self, name: str) -> Ruling:
-        for verdict, rules in (("hidden", self.deny), ("ask", self.ask)):
+        perhaps: _Cases = (("hidden", self.deny), ("ask", self.ask))
+        for verdict, rules in perhaps:
             for rule in rules:
                 if rule.of_tool(name):
                     return Ruling(verdict, rule.text)
@@ -162,16 +166,16 @@ class Rules(Struct, frozen=True, kw_only=True):
     def _strictest(
         self, name: str, *, denies: Callable[[Rule], bool], allows: Callable[[Rule], bool]
     ) -> Ruling:
-        for verdict, rules, applies in (
-            ("deny", self.deny, denies),
-            ("ask", self.ask, denies),
-            ("allow", self.allow, allows),
-        ):
+        cases: _Cases = (("deny", self.deny), ("ask", self.ask), ("allow", self.allow))
+        for verdict, rules in cases:
+            applies = allows if verdict == "allow" else denies
             for rule in rules:
                 if rule.of_tool(name) and applies(rule):
                     return Ruling(verdict, rule.text)
         return Ruling("none")
 
+
+_Cases: TypeAlias = tuple[tuple[RulingVerdict, Sequence[Rule]], ...]
 
 NO_RULES = Rules()
 
@@ -202,62 +206,62 @@ def parse_rule(text: str) -> Rule:
     return Rule(text, match["tool"], pattern.strip() if pattern else None)
 
 
-def _covers(rule: Rule, run: Run) -> bool:
-    """Whether a rule covers a program for certain, by whatever path or name it is started."""
-    return any(_must_match(rule, *form) for form in _forms(run.words))
+class _Form(NamedTuple):
+    """A command as text, up to the first thing that a shell would put in."""
+
+    text: str
+    fixed: bool
 
 
-def _may_hide(rule: Rule, run: Run, depth: int) -> bool:
-    """Whether a program might turn out to be, or to run, what a rule covers."""
-    if any(_may_match(rule, *form) for form in _forms(run.words)):
-        return True
-    for words in hidden(run):
-        if any(_may_match(rule, *form) for form in _forms(words)):
-            return True
-    return depth > 0 and any(
-        _covers(rule, inner) or _may_hide(rule, inner, depth - 1)
-        for text in scripts(run)
-        for inner in read(text, posix=True).runs
-    )
+def _form(words: Sequence[Word]) -> _Form:
+    texts: list[str] = []
+    for word in words:
+        texts.append(word.text)
+        if not word.fixed:
+            return _Form(" ".join(texts), fixed=False)
+    return _Form(" ".join(texts), fixed=True)
 
 
-def _must_match(rule: Rule, text: str, all_fixed: bool, *, exactly: bool = False) -> bool:
+def _forms(words: Sequence[Word]) -> set[_Form]:
+    """Write a command in every way that a rule may mean: whole, bare, without its path."""
+    program = Run(tuple(words)).program
+    forms = {_form(words), _form(program)}
+    if program:
+        first = program[0]
+        name = Word(first.text.rpartition("/")[2] if first.fixed else "", first.fixed)
+        forms.add(_form((name, *program[1:])))
+    return forms
+
+
+def _unsure(reading: Reading, depth: int) -> set[_Form]:
+    """Write every command that might be run, also by a program that is not known to run any."""
+    forms: set[_Form] = set()
+    for run in reading.runs:
+        for words in (run.words, *hidden(run)):
+            forms |= _forms(words)
+        if depth:
+            for text in scripts(run):
+                forms |= _unsure(read(text, posix=True), depth - 1)
+    return forms
+
+
+def _must_match(rule: Rule, form: _Form, *, exactly: bool = False) -> bool:
     """Whether a rule covers a command, whatever a shell puts in where it is not fixed."""
-    if all_fixed or rule.pattern is None:
-        return rule.matches_text(text, exactly=exactly)
+    if form.fixed or rule.pattern is None:
+        return rule.matches_text(form.text, exactly=exactly)
     certain, star, rest = _spaced(rule.pattern).partition("*")
+    text = form.text
     if not exactly:
         certain, text = certain.casefold(), text.casefold()
     return bool(star) and not rest and text.startswith(certain)
 
 
-def _forms(words: Sequence[Word]) -> Iterable[tuple[str, bool]]:
-    """Write a command in every way that a rule may mean: whole, bare, without its path."""
-    run = Run(tuple(words))
-    program = run.program
-    forms = [_text(run.words), _text(program)]
-    if program:
-        first = program[0]
-        name = Word(first.text.rpartition("/")[2] if first.fixed else "", first.fixed)
-        forms.append(_text((name, *program[1:])))
-    return dict.fromkeys(forms)
-
-
-def _text(words: Sequence[Word]) -> tuple[str, bool]:
-    """Write what is certain of a command, and whether that is all of it."""
-    texts: list[str] = []
-    for word in words:
-        texts.append(word.text)
-        if not word.fixed:
-            return " ".join(texts), False
-    return " ".join(texts), True
-
-
-def _may_match(rule: Rule, text: str, all_fixed: bool) -> bool:
-    if all_fixed or rule.pattern is None:
-        return rule.matches_text(text)
+def _may_match(rule: Rule, form: _Form) -> bool:
+    """Whether a rule may cover a command, depending on what a shell puts in."""
+    if form.fixed or rule.pattern is None:
+        return rule.matches_text(form.text)
     certain = _spaced(rule.pattern).partition("*")[0].rstrip().casefold()
-    text = text.casefold()
+    text = form.text.casefold()
     return text.startswith(certain) or certain.startswith(text)
 
 

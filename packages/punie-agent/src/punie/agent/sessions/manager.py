@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from punie.agent.errors import StoreError
+from punie.agent.permissions.gate import Standing
 from punie.agent.permissions.policy import Mode
 from punie.agent.sessions.brain import OpenBrain, SessionWorkspace
 from punie.agent.sessions.recovery import Past, read_events
@@ -63,6 +64,8 @@ class Parts(NamedTuple):
     """Closed with the session."""
     mode: Mode
     open_brain: OpenBrain
+    standing: Standing | None = None
+    """The rules and answers that hold in it."""
 
 
 class Sessions:
@@ -82,7 +85,13 @@ class Sessions:
         return iter(list(self._by_id.values()))
 
     def open(
-        self, session_id: str, *, workspace: SessionWorkspace, mode: Mode, open_brain: OpenBrain
+        self,
+        session_id: str,
+        *,
+        workspace: SessionWorkspace,
+        mode: Mode,
+        open_brain: OpenBrain,
+        standing: Standing | None = None,
     ) -> Session:
         """Begin a session in a workspace.
 
@@ -91,6 +100,7 @@ class Sessions:
             workspace: Closed with the session.
             mode: How much it may do without asking.
             open_brain: Opens its model when the first turn begins.
+            standing: The rules and answers that hold in it; none by default.
         """
         record = checkpoints = None
         if self._journal is not None:
@@ -104,6 +114,7 @@ class Sessions:
             workspace=workspace,
             mode=mode,
             open_brain=open_brain,
+            standing=standing,
             record=record,
             checkpoints=checkpoints,
         )

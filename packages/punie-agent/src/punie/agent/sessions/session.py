@@ -25,7 +25,13 @@ from punie.agent.events import (
     ToolCallUpdate,
     UserMessage,
 )
-from punie.agent.permissions.gate import Ask, Gate, PermissionAnswer, PermissionAsk
+from punie.agent.permissions.gate import (
+    Ask,
+    Gate,
+    PermissionAnswer,
+    PermissionAsk,
+    Standing,
+)
 from punie.agent.permissions.policy import Mode
 from punie.agent.sessions.brain import Brain, OnProgress, OpenBrain, SessionWorkspace
 from punie.agent.sessions.questions import Questions
@@ -56,6 +62,7 @@ class Session:
         workspace: SessionWorkspace,
         mode: Mode,
         open_brain: OpenBrain,
+        standing: Standing | None = None,
         record: Record | None = None,
         past: Past | None = None,
         checkpoints: Checkpoints | None = None,
@@ -63,7 +70,7 @@ class Session:
         self.id = session_id
         self.workspace = workspace
         self.services = Services()
-        self.gate = Gate(mode, ask=self._ask)
+        self.gate = Gate(mode, ask=self._ask, standing=standing)
         self.events: list[AnyEvent] = [] if past is None else past.events
         """Everything that happened, in order; progress is shown but not kept."""
         self.title = ""

@@ -137,7 +137,11 @@ class _Run:
     async def _steps(self) -> Executed:
         await self._show()
         verdict = await self.context.gate.check(
-            self.tool, self.parsed, self.call, tool_call_id=self.id
+            self.tool,
+            self.parsed,
+            self.call,
+            tool_call_id=self.id,
+            changes=[diff.path for diff in self.diffs],
         )
         if not verdict.allowed:
             return await self._denied(verdict.reason)
