@@ -24,12 +24,13 @@ T = TypeVar("T")
 _Opened: TypeAlias = "tuple[Store, Owner] | StoreError"
 
 FILE = "sessions.db"
+OWNERS = "owners"
 CLOSING = 1.0
 """Seconds that closing the file may take."""
 
 
 class Journal:
-    """Opens the file with its first job; every job fails with the same sentence if it cannot."""
+    """Opens the file with its first job; one that cannot be used is replaced by memory."""
 
     def __init__(self, state: Path) -> None:
         """Begin; nothing is opened yet.
@@ -38,7 +39,9 @@ class Journal:
             state: The folder of Punie's state; `sessions.db` and the locks of owners are in it.
         """
         self.path = state / FILE
-        self._locks = state / "owners"
+        self.problem: StoreError | None = None
+        """Why the file is not used, once that is known."""
+        self._locks = state / OWNERS
         self._jobs: queue.SimpleQueue[Callable[[_Opened], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -47,7 +50,7 @@ class Journal:
         """Do something with the store, and wait for it.
 
         Raises:
-            StoreError: The store cannot be used.
+            StoreError: The job did not succeed; what it wrote is not there.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
@@ -83,27 +86,25 @@ class Journal:
         self._jobs.put(job)
 
     def _work(self) -> None:
-        opened = _open(self.path, self._locks)
+        store, owner = self._open()
         while (job := self._jobs.get()) is not None:
-            job(opened)
-        if not isinstance(opened, StoreError):
-            opened[0].close()
-            opened[1].close()
-
-
-def _open(path: Path, locks: Path) -> _Opened:
-    from punie.agent.sessions.owners import Owner
-    from punie.agent.sessions.store import Store
-
-    try:
-        store = Store(path)
-    except StoreError as error:
-        return error
-    try:
-        return store, Owner(locks)
-    except OSError as error:
+            job((store, owner))
         store.close()
-        return StoreError(f"{locks} cannot be written: {error.strerror or error}")
+        owner.close()
+
+    def _open(self) -> tuple[Store, Owner]:
+        from punie.agent.sessions.owners import Owner
+        from punie.agent.sessions.store import Store
+
+        try:
+            owner = Owner(self._locks)
+            return Store(self.path), owner
+        except StoreError as error:
+            self.problem = error
+        except OSError as error:
+            reason = error.strerror or error
+            self.problem = StoreError(f"{self._locks} cannot be written: {reason}")
+        return Store(None), Owner(None)
 
 
 def _done(work: Callable[[Store, Owner], T], opened: _Opened) -> Callable[[], T]:

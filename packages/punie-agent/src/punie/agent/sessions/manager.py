@@ -184,6 +184,8 @@ class Sessions:
             if session_id in self._by_id or self._journal is None:
                 return self.get(session_id)
             loaded = await self._journal.run(lambda store, owner: _read(store, owner, session_id))
+            if loaded is None and self._journal.problem is not None:
+                raise self._journal.problem
             if loaded is None:
                 raise UnknownSessionError(session_id)
             return await self._reopen(*loaded, put_together)

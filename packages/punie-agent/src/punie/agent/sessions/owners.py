@@ -17,20 +17,19 @@ from pathlib import Path
 class Owner:
     """This process, as an owner of sessions."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | None) -> None:
         """Take the lock.
 
         Args:
-            folder: Where the locks are; made when it is missing.
+            folder: Where the locks are, made when it is missing; `None` for sessions that no other
+                process can see.
 
         Raises:
             OSError: The folder cannot be written.
         """
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder = folder
         self.name = f"{os.getpid()}-{secrets.token_hex(4)}"
-        self._descriptor = os.open(self._path(self.name), os.O_RDWR | os.O_CREAT, 0o600)
-        _lock(self._descriptor)
+        self._descriptor = None if folder is None else _new_lock(folder, self._path(self.name))
 
     def alive(self, name: str) -> bool:
         """Tell whether an owner's process still runs; forgets it when it does not."""
@@ -53,12 +52,20 @@ class Owner:
 
     def close(self) -> None:
         """Give the lock up."""
-        os.close(self._descriptor)
-        with suppress(OSError):
-            self._path(self.name).unlink()
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            with suppress(OSError):
+                self._path(self.name).unlink()
 
     def _path(self, name: str) -> Path:
-        return self._folder / f"{Path(name).name}.lock"
+        return (self._folder or Path()) / f"{Path(name).name}.lock"
+
+
+def _new_lock(folder: Path, path: Path) -> int:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    _lock(descriptor)
+    return descriptor
 
 
 def _lock(descriptor: int) -> None:

@@ -79,7 +79,7 @@ class Record:
         except StoreError as error:
             self._rows[:0], self._texts[:0], self._title = rows, texts, self._title or title
             return self._problem(error)
-        return None
+        return self._problem(self._journal.problem)
 
     async def keep(self, messages: Sequence[Any]) -> None:
         """Write the model's messages, as far as they are new; they hold all that was told so far.
@@ -128,8 +128,8 @@ class Record:
             case _:
                 pass
 
-    def _problem(self, error: StoreError) -> Notice | None:
-        if self._told:
+    def _problem(self, error: StoreError | None) -> Notice | None:
+        if error is None or self._told:
             return None
         self._told = True
         return Notice(

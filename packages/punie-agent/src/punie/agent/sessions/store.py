@@ -23,6 +23,7 @@ from punie.agent.sessions import changes
 from punie.agent.sessions.changes import Change
 from punie.agent.sessions.schema import migrate
 
+MEMORY = ":memory:"
 BUSY = 5.0
 """Seconds to wait for another process that writes."""
 PAGE = 50
@@ -64,18 +65,22 @@ class Stored(Struct, frozen=True, kw_only=True):
 class Store:
     """An open file of sessions."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         """Open the file, or make it, readable by its owner only.
+
+        Args:
+            path: The file; `None` keeps everything in memory.
 
         Raises:
             StoreError: It cannot be used; the message says why and what to do.
         """
-        self.path = path
+        self.path = path or Path(MEMORY)
         with self._explained():
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             self._connection = sqlite3.connect(
-                path, timeout=BUSY, isolation_level=None, check_same_thread=False
+                self.path, timeout=BUSY, isolation_level=None, check_same_thread=False
             )
         try:
             with self._explained():
@@ -87,7 +92,8 @@ class Store:
     def _prepare(self) -> None:
         run = self._connection.execute
         run("PRAGMA synchronous = NORMAL")
-        if str(run("PRAGMA journal_mode = WAL").fetchone()[0]).lower() != "wal":
+        mode = str(run("PRAGMA journal_mode = WAL").fetchone()[0]).lower()
+        if mode not in {"wal", "memory"}:
             raise StoreError(f"{self.path} lies where SQLite cannot share files: move it")
         migrate(self._connection, str(self.path))
         # An IDE opens a session for every chat window; most never hear a word.
