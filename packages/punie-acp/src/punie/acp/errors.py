@@ -102,5 +102,14 @@ class AgentStartError(AcpError):
         self.reason = reason
 
 
+class DialError(AcpError):
+    """A server could not be reached, or would not have this client."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(f"cannot connect to {place}: {reason}")
+        self.place = place
+        self.reason = reason
+
+
 class RecordingMismatchError(AcpError):
     """The peer of a replay did something else than the recording says."""
