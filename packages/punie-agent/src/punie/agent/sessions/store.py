@@ -173,6 +173,15 @@ class Store:
         found = self._sessions("WHERE id = ?", (session_id,))
         return found[0] if found else None
 
+    def starting_with(self, beginning: str) -> list[Stored]:
+        """Find the sessions whose ids begin like this; an id that is the whole of it comes alone."""
+        if (whole := self.find(beginning)) is not None:
+            return [whole]
+        return self._sessions(
+            "WHERE substr(id, 1, ?) = ? AND ? != '' ORDER BY id LIMIT 10",
+            (len(beginning), beginning, beginning),
+        )
+
     def page(
         self, *, cwd: str | None = None, after: tuple[float, str] | None = None, limit: int = PAGE
     ) -> list[Stored]:
