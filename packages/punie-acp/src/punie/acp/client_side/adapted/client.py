@@ -10,6 +10,7 @@ from punie.acp.client_side.questions import Questions
 from punie.acp.errors import RequestError
 from punie.acp.schema import v1, v2
 from punie.acp.versions.content import recast
+from punie.acp.versions.elicitation import elicitation_to_v2
 
 
 class AdaptedClient:
@@ -52,7 +53,7 @@ class AdaptedClient:
     ) -> v1.CreateElicitationResponse:
         """Ask the person; the session requires action meanwhile."""
         ask = self._own("create_elicitation", "elicitation/create")
-        question = recast(params, v2.CreateElicitationRequest)
+        question = elicitation_to_v2(params)
         if params.session_id is None:
             answer = await ask(question)
         else:
