@@ -38,6 +38,15 @@ class Permissions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Folders whose projects may allow something themselves; only a person can say so."""
 
 
+class CheckSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How changes are checked: `[tool.punie.checks]`."""
+
+    rounds: int = 2
+    """Times a turn that is about to end goes back to the model with what was found; 0 never."""
+    off: tuple[str, ...] = ()
+    """Checks and rules that are switched off, such as `tests` or `html/*`."""
+
+
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a configuration file may say; an empty string means it says nothing."""
 
@@ -48,6 +57,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tools: tuple[str, ...] = ()
     """Tools and groups of tools to offer, for models whose spec names none; empty is `core`."""
     permissions: Permissions = Permissions()
+    checks: CheckSettings | None = None
+    """How changes are checked."""
 
 
 class Locations(NamedTuple):
@@ -118,6 +129,7 @@ def load(cwd: Path, environ: Mapping[str, str] | None = None) -> Config:
         permissions=_together(
             person.permissions, project.permissions, trusted=_trusted(person, folder, environ)
         ),
+        checks=project.checks or person.checks,
     )
 
 

@@ -162,7 +162,7 @@ class Runtime:
             opening = self._opening[name] = _Opening(name)
         with opening.told(on_progress) if on_progress else nullcontext():
             brain = await asyncio.shield(opening.task)
-        return await asyncio.to_thread(_with_configured_tools, brain, cwd, self._environ)
+        return await asyncio.to_thread(_as_configured, brain, cwd, self._environ)
 
     async def aclose(self) -> None:
         """Cancel turns, kill what they started, stop opening models; takes a bounded time."""
@@ -214,14 +214,15 @@ class _Opening:
             listener(progress)
 
 
-def _with_configured_tools(brain: Brain, cwd: Path, environ: Mapping[str, str]) -> Brain:
-    """Offer what the settings of a folder ask for, unless the model has a choice of its own."""
+def _as_configured(brain: Brain, cwd: Path, environ: Mapping[str, str]) -> Brain:
+    """Check as a folder's settings say, and offer its tools unless the model has its own choice."""
     from punie.agent.tools import catalog
 
-    names = config.load(cwd, environ).tools
-    if brain.spec.tools or not names:
-        return brain
-    return brain._replace(tools={tool.name: tool for tool in catalog.select(names)})
+    settings = config.load(cwd, environ)
+    if not brain.spec.tools and settings.tools:
+        tools = {tool.name: tool for tool in catalog.select(settings.tools)}
+        brain = brain._replace(tools=tools)
+    return brain._replace(checks=settings.checks)
 
 
 def _standing(cwd: Path, root: Path, environ: Mapping[str, str]) -> Standing:

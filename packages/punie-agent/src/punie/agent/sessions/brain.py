@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
+from punie.agent.config import CheckSettings
 from punie.agent.events import Progress
 from punie.agent.models.spec import ModelSpec
 from punie.agent.tools.base import Tool
@@ -23,6 +24,8 @@ class Brain(NamedTuple):
     agent: Agent[object, str]
     spec: ModelSpec
     tools: dict[str, Tool[Any, Any]]
+    checks: CheckSettings | None = None
+    """How changes are checked; as by default when the settings say nothing."""
     told: Callable[[OnProgress], AbstractContextManager[None]] = lambda _: nullcontext()
     """Lets somebody hear, for a while, how far the model's long steps are."""
 

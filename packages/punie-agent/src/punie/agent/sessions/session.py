@@ -33,6 +33,7 @@ from punie.agent.permissions.gate import (
     Standing,
 )
 from punie.agent.permissions.policy import Mode
+from punie.agent.policies.checks import Checks
 from punie.agent.sessions.brain import Brain, OnProgress, OpenBrain, SessionWorkspace
 from punie.agent.sessions.questions import Questions
 from punie.agent.sessions.readers import Listener, Readers
@@ -305,6 +306,7 @@ class Session:
             tools=brain.tools,
             spec=brain.spec,
             services=self.services,
+            checks=self.services.get(Checks, lambda: Checks(brain.checks)),
             meter=self._meter,
             cancellation=cancellation,
             claim_id=lambda call_id: claimed.pop(call_id, "") or self._claim_id(call_id),

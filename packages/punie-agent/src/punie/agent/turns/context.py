@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import UNSET
 
-from punie.agent.events import ToolCallUpdate
+from punie.agent.events import DiffContent, ToolCallUpdate
 from punie.agent.models.spec import ModelSpec
+from punie.agent.policies.checks import Checks
 from punie.agent.tools.base import Risk, Tool
 from punie.agent.tools.services import Services
 from punie.agent.turns.emit import Emitter
@@ -90,6 +91,10 @@ class TurnContext:
     """Gives the workspace in which a tool of some risk runs; the turn's own by default."""
     known: Mapping[str, str] = field(default_factory=dict[str, str])
     """Results of calls that ended in an earlier process, by the model's ids: not run again."""
+    checks: Checks = field(default_factory=Checks)
+    """What is run over changes."""
+    changes: dict[str, DiffContent] = field(default_factory=dict[str, DiffContent])
+    """Files that tools changed in this turn, by path: before the first change, after the last."""
     denied: bool = False
     looping: bool = False
     """The model repeated itself and the turn was stopped."""
@@ -142,6 +147,14 @@ class TurnContext:
             self.close(tool_call_id, status)
             shown = "cancelled" if status == "cancelled" else "failed"
             await self.emitter.emit(ToolCallUpdate(tool_call_id=tool_call_id, status=shown))
+
+    def note_changes(self, diffs: Sequence[DiffContent]) -> None:
+        """Remember what a tool changed."""
+        for diff in diffs:
+            first = self.changes.get(diff.path, diff)
+            self.changes[diff.path] = DiffContent(
+                path=diff.path, old_text=first.old_text, new_text=diff.new_text
+            )
 
     def note_result(self, name: str, arguments: object, text: str) -> None:
         """Count identical calls in a row, and stop a turn that goes in circles."""

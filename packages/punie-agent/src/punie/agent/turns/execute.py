@@ -22,6 +22,7 @@ from punie.agent.events import (
 )
 from punie.agent.tools.base import Call, Tool
 from punie.agent.tools.results import Result, render, to_json
+from punie.agent.turns.checked import check_edit
 from punie.agent.turns.context import TurnContext
 
 log = logging.getLogger(__name__)
@@ -209,6 +210,8 @@ class _Run:
 
     async def _finished(self, result: Result) -> Executed:
         text = render(result, limit=self.context.result_limit)
+        if result.ok and self.diffs:
+            text += await check_edit(self.context, self.call, self.diffs)
         shown = render(result, limit=SHOWN)
         status = "failed" if result.error else "completed"
         content = self.diffs if self.diffs and not result.error else self._content(shown)

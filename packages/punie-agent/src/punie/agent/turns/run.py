@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from msgspec import structs
 from pydantic_ai import Agent, AgentRunResult, AgentRunResultEvent, CancellationToken, UsageLimits
 from pydantic_ai.agent.abstract import AgentRunEvents
 from pydantic_ai.exceptions import (
@@ -28,6 +29,7 @@ from pydantic_ai.usage import RunUsage
 
 from punie.agent.errors import ModelUnavailableError, PunieError
 from punie.agent.events import Notice, StopReason
+from punie.agent.turns.checked import back_to_the_model, check_end, tell_left
 from punie.agent.turns.context import REPEATS, TurnContext
 from punie.agent.turns.outcome import TurnOutcome, TurnUsage
 from punie.agent.turns.translate import Translator
@@ -60,7 +62,7 @@ async def run_turn(
     history: Sequence[ModelMessage],
     new_id: Callable[[], str],
 ) -> TurnEnd:
-    """Run one prompt to its end.
+    """Run one prompt to its end, and back to the model while checks of its changes fail.
 
     Args:
         agent: From `turns.build`.
@@ -72,6 +74,53 @@ async def run_turn(
     Returns:
         The outcome, and the history to keep. Never raises for what happens in the turn.
     """
+    end = await _run_once(agent, prompt, context=context, history=history, new_id=new_id)
+    rounds = context.checks.settings.rounds
+    for number in range(1, rounds + 2):
+        if not rounds or not context.changes or end.outcome.stop_reason != "end_turn":
+            break
+        findings = await check_end(context, number=number)
+        blocking = [one for one in findings if one.blocking]
+        if context.cancellation.requested:
+            outcome = structs.replace(end.outcome, stop_reason="cancelled")
+            return TurnEnd(outcome, end.history)
+        if not blocking:
+            break
+        if number > rounds:
+            await tell_left(context, blocking)
+            break
+        again = await _run_once(
+            agent,
+            back_to_the_model(blocking),
+            context=context,
+            history=end.history,
+            new_id=new_id,
+        )
+        end = TurnEnd(_together(end.outcome, again.outcome), again.history)
+    return end
+
+
+def _together(first: TurnOutcome, second: TurnOutcome) -> TurnOutcome:
+    """Make one outcome of a turn that went back to the model."""
+    a, b = first.usage, second.usage
+    usage = TurnUsage(
+        requests=a.requests + b.requests,
+        input_tokens=a.input_tokens + b.input_tokens,
+        cached_tokens=a.cached_tokens + b.cached_tokens,
+        output_tokens=a.output_tokens + b.output_tokens,
+    )
+    return structs.replace(second, usage=usage, text=second.text or first.text)
+
+
+async def _run_once(
+    agent: Agent[object, str],
+    prompt: str | None,
+    *,
+    context: TurnContext,
+    history: Sequence[ModelMessage],
+    new_id: Callable[[], str],
+) -> TurnEnd:
+    """Let the model work until it answers, is stopped or fails."""
     token = CancellationToken()
     context.cancellation.on_cancel(token.cancel)
     translator = Translator(context, new_id)

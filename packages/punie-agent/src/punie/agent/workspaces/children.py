@@ -48,11 +48,14 @@ class Child:
         """Kill the whole group at once."""
         kill_group(self.pid)
 
-    async def aclose(self, *, patience: float = 0.0) -> None:
+    async def aclose(self, *, patience: float = 0.0) -> int | None:
         """End it: no more input, time to leave by itself, then force.
 
         Args:
             patience: Seconds it has to leave by itself.
+
+        Returns:
+            Its exit code, negative for a signal.
         """
         try:
             self.stdin.close()
@@ -64,6 +67,7 @@ class Child:
         finally:
             self.kill()
             await self._gone()
+        return self._process.returncode
 
     async def _gone(self) -> None:
         """Wait until it is gone: it was killed, so this takes no time worth a limit of its own."""
