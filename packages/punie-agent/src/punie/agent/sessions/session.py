@@ -25,13 +25,7 @@ from punie.agent.events import (
     ToolCallUpdate,
     UserMessage,
 )
-from punie.agent.permissions.gate import (
-    Ask,
-    Gate,
-    PermissionAnswer,
-    PermissionAsk,
-    Standing,
-)
+from punie.agent.permissions.gate import Ask, Gate, PermissionAnswer, PermissionAsk, Standing
 from punie.agent.permissions.policy import Mode
 from punie.agent.policies.checks import Checks
 from punie.agent.sessions.brain import Brain, OnProgress, OpenBrain, SessionWorkspace
