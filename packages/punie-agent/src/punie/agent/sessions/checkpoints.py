@@ -29,6 +29,7 @@ from punie.agent.workspaces.base import HoldsTexts, Workspace
 if TYPE_CHECKING:
     from punie.agent.sessions.changes import Change, What
     from punie.agent.sessions.journal import Journal
+    from punie.agent.sessions.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +48,10 @@ class Checkpoints:
         self._journal = journal
         self._session_id = session_id
         self._workspace = workspace
+        # Only the journal's thread touches these two, so that a turn need not wait for it.
         self._current: dict[str, Change] = {}
         self._number = 0
+        self._changing = False
         self._snapshot: Snapshot | None = None
 
     async def go_on(self, announced: Iterable[int]) -> None:
@@ -58,15 +61,19 @@ class Checkpoints:
             announced: The checkpoints whose changes the session's events tell.
         """
         try:
-            changes = await self._journal.run(
-                lambda store, _: store.changes(self._session_id, checkpoint=-1)
+            self._changing = await self._journal.run(
+                lambda store, _: self._take_up(store, set(announced))
             )
         except StoreError as error:
             log.warning("what a turn changed cannot be read: %s", error)
-            return
-        if changes and changes[0].what == "turn" and changes[0].checkpoint not in set(announced):
-            self._number = changes[0].checkpoint
-            self._current = {change.path: change for change in changes}
+
+    def _take_up(self, store: Store, announced: set[int]) -> bool:
+        changes = store.changes(self._session_id, checkpoint=-1)
+        if not changes or changes[0].what != "turn" or changes[0].checkpoint in announced:
+            return False
+        self._number = changes[0].checkpoint
+        self._current = {change.path: change for change in changes}
+        return True
 
     @asynccontextmanager
     async def watch(self, risk: Risk, workspace: Workspace) -> AsyncGenerator[Workspace]:
@@ -79,41 +86,59 @@ class Checkpoints:
         Returns:
             What it changed; `None` when that is nothing.
         """
-        changes, self._current, self._snapshot = list(self._current.values()), {}, None
-        return await self._summary(changes)
+        self._snapshot = None
+        if not self._changing:
+            return None
+        self._changing = False
+        return self._told(await self._journal.run(lambda _store, _owner: self._close()))
 
     async def before_write(self, path: Path, text: str) -> None:
         """Keep what a file is, and note what it is about to become."""
+        self._changing = True
         try:
-            held = await self._look(path)
-            meant = State(kind="file", mode=held.state.mode, digest=digest_of(text.encode()))
-            await self._save("turn", [(path, held, (held.state, meant))])
+            held = await self._held_text(path)
+            data = text.encode()
+            await self._journal.run(lambda store, _: self._begin_write(store, path, held, data))
         except (OSError, StoreError, UnicodeEncodeError) as error:
             log.warning("a file cannot be kept before it is changed: %s", error)
 
     async def after_write(self, path: Path) -> None:
         """Note what a file has become."""
         try:
-            if (change := self._current.get(str(path))) is not None:
-                now = await self._look(path)
-                await self._save("turn", [(path, change.before, (now.state,))])
-        except (OSError, StoreError) as error:
+            held = await self._held_text(path)
+        except OSError as error:
             log.warning("what a change made cannot be kept: %s", error)
+            return
+        self._journal.post(lambda store, _: self._end_write(store, path, held))
+
+    def _begin_write(self, store: Store, path: Path, held: str | None, data: bytes) -> None:
+        now = _with_text(look(path), held)
+        meant = State(kind="file", mode=now.state.mode, digest=digest_of(data))
+        self._save(store, "turn", [(path, now, (now.state, meant))])
+
+    def _end_write(self, store: Store, path: Path, held: str | None) -> None:
+        if (change := self._current.get(str(path))) is not None:
+            now = _with_text(look(path), held)
+            self._save(store, "turn", [(path, change.before, (now.state,))])
 
     @asynccontextmanager
     async def around_program(self) -> AsyncGenerator[None]:
         """Find out what a program changes below the session's folder."""
+        self._changing = True
         before = await asyncio.to_thread(take, self._workspace.root, self._snapshot)
         try:
             yield
         finally:
             after = await asyncio.to_thread(take, self._workspace.root, before)
             self._snapshot = after
-            found = await asyncio.to_thread(lambda: list(differences(before, after)))
             try:
-                await self._save("turn", [(path, old, (new.state,)) for path, old, new in found])
+                await self._journal.run(lambda store, _: self._end_program(store, before, after))
             except StoreError as error:
                 log.warning("what a command changed cannot be kept: %s", error)
+
+    def _end_program(self, store: Store, before: Snapshot, after: Snapshot) -> None:
+        found = [(path, old, (new.state,)) for path, old, new in differences(before, after)]
+        self._save(store, "turn", found)
 
     async def undo(self, path: str = "") -> FilesChanged:
         """Take the latest checkpoint back, or what was last done to one file.
@@ -135,19 +160,20 @@ class Checkpoints:
             if held.state != change.before.state:
                 now.append((change, held))
         self._refuse(now)
-        self._current = {}
-        self._number = 0
-        await self._save(
-            "undo",
-            [(Path(c.path), held, (held.state, c.before.state)) for c, held in now],
-        )
-        for change, _ in reversed(now):  # what lies deeper first, so that folders get empty
-            await self._put_back(change)
-        changed, self._current = list(self._current.values()), {}
-        summary = await self._summary(changed)
-        if summary is None:
+        made = [(Path(c.path), held, (held.state, c.before.state)) for c, held in now]
+        await self._journal.run(lambda store, _: self._save(store, "undo", made))
+        try:
+            for change, _ in reversed(now):  # what lies deeper first, so that folders get empty
+                await self._put_back(change)
+        except OSError as error:
+            raise UndoError(
+                f"The files could not all be put back: {error}. /undo goes back to where you were."
+            ) from error
+        finally:
+            summary = await self._journal.run(lambda _store, _owner: self._close())
+        if (told := self._told(summary)) is None:
             raise UndoError("There is nothing to take back: the files are what they were.")
-        return summary
+        return told
 
     async def _chosen(self, path: str) -> list[Change]:
         if not path:
@@ -181,14 +207,12 @@ class Checkpoints:
             )
 
     async def _look(self, path: Path) -> Held:
-        held = await asyncio.to_thread(look, path)
-        if not isinstance(self._workspace, HoldsTexts):
-            return held
-        text = await self._workspace.held_text(path)
-        if text is None or text.encode() == held.data:
-            return held
-        state = State(kind="file", mode=held.state.mode, digest=digest_of(text.encode()))
-        return Held(state=state, data=held.data, text=text)
+        return _with_text(await asyncio.to_thread(look, path), await self._held_text(path))
+
+    async def _held_text(self, path: Path) -> str | None:
+        if isinstance(self._workspace, HoldsTexts):
+            return await self._workspace.held_text(path)
+        return None
 
     async def _put_back(self, change: Change) -> None:
         path, before = Path(change.path), change.before
@@ -202,17 +226,16 @@ class Checkpoints:
         if before.text is None:
             await asyncio.to_thread(put_back, path, before)
 
-    async def _save(self, what: What, made: Iterable[tuple[Path, Held, tuple[State, ...]]]) -> None:
+    def _save(
+        self, store: Store, what: What, made: Iterable[tuple[Path, Held, tuple[State, ...]]]
+    ) -> None:
         """Write changes of the current checkpoint; what was there first stays."""
         from punie.agent.sessions.changes import Change
 
         written: list[Change] = []
         for path, held, after in made:
             if not self._current:
-                last = await self._journal.run(
-                    lambda store, _: store.last_checkpoint(self._session_id)
-                )
-                self._number = last + 1
+                self._number = store.last_checkpoint(self._session_id) + 1
             known = self._current.get(str(path))
             if known is None:
                 change = Change(
@@ -223,9 +246,13 @@ class Checkpoints:
             self._current[str(path)] = change
             written.append(change)
         if written:
-            await self._journal.run(lambda store, _: store.save_changes(self._session_id, written))
+            store.save_changes(self._session_id, written)
 
-    async def _summary(self, changes: Iterable[Change]) -> FilesChanged | None:
+    def _close(self) -> list[Change]:
+        changes, self._current = list(self._current.values()), {}
+        return changes
+
+    def _told(self, changes: Iterable[Change]) -> FilesChanged | None:
         files: list[ChangedFile] = []
         number = 0
         for change in changes:
@@ -246,6 +273,14 @@ class Checkpoints:
     def _shown(self, path: str) -> str:
         root = self._workspace.root
         return str(Path(path).relative_to(root)) if root in Path(path).parents else path
+
+
+def _with_text(held: Held, text: str | None) -> Held:
+    """Add the editor's text, where it is not what is on disk."""
+    if text is None or text.encode() == held.data:
+        return held
+    state = State(kind="file", mode=held.state.mode, digest=digest_of(text.encode()))
+    return Held(state=state, data=held.data, text=text, folders=held.folders)
 
 
 def _is_one_of(state: State, meant: Iterable[State]) -> bool:

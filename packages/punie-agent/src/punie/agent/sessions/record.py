@@ -84,6 +84,9 @@ class Record:
     async def keep(self, messages: Sequence[Any]) -> None:
         """Write the model's messages, as far as they are new; they hold all that was told so far.
 
+        Not waited for: they are on disk before the next event is, and until then the events tell what
+        they would.
+
         Args:
             messages: Pydantic AI messages, all of them, oldest first.
         """
@@ -92,13 +95,15 @@ class Record:
         first = _same(self._kept, messages)
         written = [ModelMessagesTypeAdapter.dump_json([m])[1:-1] for m in messages[first:]]
         told = self._count
-        try:
-            await self._journal.run(
-                lambda store, _: store.keep(self._session_id, first, written, told=told)
-            )
-        except StoreError:
-            return  # the next call tries again, and the next event tells the person
+
+        def write(store: Store, _owner: Owner) -> None:
+            try:
+                store.keep(self._session_id, first, written, told=told)
+            except StoreError:
+                self._kept = []  # the next call tries all again; the next event tells the person
+
         self._kept = list(messages)
+        self._journal.post(write)
 
     def set_settings(self, settings: Mapping[str, Any]) -> None:
         """Write what the session should start with when it is loaded, such as its mode."""
