@@ -1,7 +1,7 @@
-"""Where a running hub can be found: the state file `hub.json`.
+"""What a hub is told, and where a running one can be found: the state file `hub.json`.
 
-A hub writes it when it starts and takes it away when it stops; an agent that an IDE started reads
-it to dial in. It holds the token, so only its owner may read it. Dialling is not done here.
+A hub writes the file when it starts and takes it away when it stops; an agent that an IDE started
+reads it to dial in. It holds the token, so only its owner may read it. Dialling is not done here.
 """
 
 from __future__ import annotations
@@ -33,6 +33,41 @@ class HubState(Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
 
     def __repr__(self) -> str:
         return f"HubState(url={self.url!r}, token='[redacted]', pid={self.pid})"
+
+
+class AgentCommand(Struct, frozen=True, kw_only=True):
+    """An agent of any make that the hub starts."""
+
+    name: str
+    command: tuple[str, ...]
+    """Program and arguments."""
+    cwd: Path | None = None
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """How a hub runs."""
+
+    host: str = "127.0.0.1"
+    port: int = 8765
+    """0 takes a free one."""
+    model: str | None = None
+    """For Punie's own agent; what its settings say by default."""
+    commands: tuple[AgentCommand, ...] = ()
+    in_process: bool = True
+    """Whether agents of the entry point group `punie.agents` run in the hub."""
+    folder: Path
+    """Where a new session works unless it is told."""
+    database: Path
+    state: Path
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the hub."""
+        return self.host in LOOPBACK
+
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+"""Names of this machine that no other machine reaches."""
 
 
 def state_path() -> Path:
@@ -102,6 +137,23 @@ def read_state(path: Path) -> HubState | None:
     except msgspec.DecodeError as error:
         raise HubStateError(path, f"is damaged ({error})") from error
     return state if _runs(state.pid) else None
+
+
+def last_token(path: Path) -> str | None:
+    """The token of a hub that died without a word, so that open pages stay logged in.
+
+    Args:
+        path: Where `write_state` wrote.
+
+    Returns:
+        The token; `None` when the last hub stopped in order, or its file is not to be trusted.
+    """
+    try:
+        with path.open("rb") as file:
+            _require_private(path, os.fstat(file.fileno()))
+            return msgspec.json.decode(file.read(), type=HubState).token
+    except (OSError, HubStateError, msgspec.DecodeError):
+        return None
 
 
 def remove_state(path: Path, *, pid: int) -> None:

@@ -1,0 +1,1 @@
+"""What happened, kept: append-only events with one order, search over what was said."""
