@@ -84,6 +84,11 @@ def state_path() -> Path:
     return base / "punie" / "hub.json"
 
 
+def database_path() -> Path:
+    """Where the hub keeps what agents told it."""
+    return state_path().with_name("hub.db")
+
+
 def write_state(state: HubState, path: Path) -> None:
     """Announce a hub.
 

@@ -141,7 +141,7 @@ class Feed:
             wanted = stream.sessions
             if wanted is None:
                 continue
-            if wanted == "all":
+            if isinstance(wanted, str):
                 everything = everything or b"".join(frames)
                 stream.put(everything)
                 continue

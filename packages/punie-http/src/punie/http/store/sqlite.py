@@ -61,7 +61,7 @@ class _Write(NamedTuple):
     sql: str
     values: tuple[Any, ...]
     event: Event | None = None
-    done: Callable[[], None] | None = None
+    done: Callable[[], object] | None = None
 
 
 class SqliteStore:

@@ -1,0 +1,376 @@
+"""One connection to one agent: its updates go up to the sessions, commands go down to it.
+
+The one module that speaks the protocol, in the types of version 2; agents of version 1 look the
+same here (`punie.acp.client_side.dual`). The hub offers neither files nor terminals: an agent works
+on its own disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import structlog
+
+from punie.acp.client_side.dual import DualAgentProxy, connect_dual
+from punie.acp.errors import AcpError, CapabilityError, ConnectionClosedError, RequestError
+from punie.acp.schema import v2
+from punie.acp.schema.reading import write
+from punie.acp.transports.base import Transport
+from punie.http.errors import ApiError, ConflictError
+from punie.http.inbox import Answer, Inbox
+from punie.http.sessions.registry import Asked, Sessions
+from punie.http.sessions.summary import Summary
+from punie.http.store.base import SessionKey
+from punie.http.transcript import Transcript, missing
+
+log = structlog.get_logger()
+
+HANDSHAKE = 30.0
+"""Seconds in which an agent answers `initialize`."""
+EARLY = 200
+"""Updates of a session that is not known yet which are kept."""
+
+OPENED = "_punie/session_opened"
+CLOSED = "_punie/session_closed"
+
+_TEXT_CHUNKS = (v2.AgentMessageChunk, v2.AgentThoughtChunk, v2.UserMessageChunk)
+_MESSAGES = (*_TEXT_CHUNKS, v2.AgentMessage, v2.AgentThought, v2.UserMessage)
+
+
+class Link:
+    """See the module. Implements `DualClient` towards the agent and `Driver` towards the sessions.
+
+    Args:
+        name: The agent's name in the hub.
+        sessions: Where updates go.
+        inbox: Where questions go.
+        joins: Whether the agent's own live sessions are joined, as those of a dialled agent are.
+
+    Attributes:
+        info: What the agent calls itself; nothing before `initialize`.
+    """
+
+    def __init__(self, name: str, sessions: Sessions, inbox: Inbox, *, joins: bool) -> None:
+        self.name = name
+        self.info: v2.Implementation | None = None
+        self._sessions = sessions
+        self._inbox = inbox
+        self._joins = joins
+        self._agent: DualAgentProxy | None = None
+        self._keys: dict[str, SessionKey] = {}
+        self._replays: dict[str, Transcript] = {}
+        self._early: dict[str, list[v2.SessionUpdate]] = {}
+        self._opening: dict[str, asyncio.Lock] = {}
+        self._renamed: dict[str, str] = {}
+        self._joining: set[asyncio.Task[None]] = set()
+
+    async def run(self, transport: Transport, *, ready: Callable[[], None]) -> None:
+        """Talk to the agent until it is gone.
+
+        Args:
+            transport: Opened and closed here.
+            ready: Called when the agent can be used.
+
+        Raises:
+            AcpError: It does not speak the protocol.
+            TimeoutError: It does not answer.
+        """
+        try:
+            async with connect_dual(self, transport) as agent:
+                async with asyncio.timeout(HANDSHAKE):
+                    await agent.initialize(_HELLO)
+                self._agent, self.info = agent, agent.info
+                await self._begin(agent)
+                ready()
+                await agent.wait_closed()
+        finally:
+            self._agent = None
+            for task in self._joining:
+                task.cancel()
+            self._sessions.detached(self)
+            self._keys.clear()
+
+    async def _begin(self, agent: DualAgentProxy) -> None:
+        """Take over the sessions that there are."""
+        if self._joins:
+            if agent.lists:
+                await self._join_all(agent)
+            return
+        for summary in self._sessions.all():
+            if summary.agent != self.name or summary.closed:
+                continue
+            if agent.resumes:
+                self._known(summary)
+            if summary.working != "idle":
+                await self._take_up(summary, resumes=agent.resumes)
+
+    async def _take_up(self, summary: Summary, *, resumes: bool) -> None:
+        """Open a session that worked when its agent ended; its turn is over unless it says not."""
+        state: str | None = None
+        if resumes:
+            try:
+                state = await self._resume(summary.session_id, summary.cwd, None)
+            except ApiError as error:
+                log.warning("a session cannot be resumed", agent=self.name, reason=str(error))
+        if state is None:
+            self._sessions.record(summary.key, "update", _INTERRUPTED)
+
+    async def _join_all(self, agent: DualAgentProxy) -> None:
+        cursor: str | None = None
+        while True:
+            page = await agent.list_sessions(v2.ListSessionsRequest(cursor=cursor))
+            for info in page.sessions:
+                if _is_live(info):
+                    await self._resume(info.session_id, info.cwd, info.title)
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def _known(self, summary: Summary) -> None:
+        """A session of an earlier connection; it is opened when something is asked of it."""
+        self._sessions.opened(
+            self.name, summary.session_id, cwd=summary.cwd, title=None, driver=self
+        )
+
+    # Commands
+
+    async def new_session(self, cwd: str) -> SessionKey:
+        """Open a session in a folder.
+
+        Raises:
+            ApiError: The agent refuses.
+            ConflictError: It is not connected.
+        """
+        answer = await self._call(lambda agent: agent.new_session(v2.NewSessionRequest(cwd=cwd)))
+        key = self._sessions.opened(self.name, answer.session_id, cwd=cwd, title=None, driver=self)
+        self._keys[answer.session_id] = key
+        await self._offer(key, answer.config_options, answer.available_commands)
+        for update in self._early.pop(answer.session_id, ()):
+            await self._sessions.update(key, _encode(update))
+        return key
+
+    async def prompt(self, session_id: str, blocks: list[dict[str, Any]]) -> None:
+        """Give a session work; returns when the agent took it."""
+        await self._ensure(session_id)
+        content = msgspec.convert(blocks, list[v2.ContentBlock])
+        request = v2.PromptRequest(session_id=session_id, prompt=content)
+        await self._call(lambda agent: agent.prompt(request))
+
+    async def cancel(self, session_id: str) -> None:
+        """Stop a session's work."""
+        await self._call(lambda agent: agent.cancel(session_id))
+
+    async def configure(self, session_id: str, config_id: str, value: str | bool) -> None:
+        """Choose the value of a config option."""
+        key = await self._ensure(session_id)
+        kind = "boolean" if isinstance(value, bool) else "id"
+        request = v2.SetSessionConfigOptionRequest(
+            session_id=session_id, config_id=config_id, type=kind, value=value
+        )
+        answer = await self._call(lambda agent: agent.set_session_config_option(request))
+        await self._offer(key, answer.config_options, [])
+
+    async def close(self, session_id: str) -> None:
+        """Stop a session and free what it holds."""
+        key = self._keys.pop(session_id, None)
+        if key is not None:
+            request = v2.CloseSessionRequest(session_id=session_id)
+            await self._call(lambda agent: agent.close_session(request))
+
+    async def _ensure(self, session_id: str) -> SessionKey:
+        """Open a known session again before something is asked of it."""
+        lock = self._opening.setdefault(session_id, asyncio.Lock())
+        async with lock:
+            if session_id not in self._keys:
+                summary = next(
+                    one
+                    for one in self._sessions.all()
+                    if one.agent == self.name and one.session_id == session_id
+                )
+                await self._resume(session_id, summary.cwd, None)
+            return self._keys[session_id]
+
+    async def _resume(self, session_id: str, cwd: str, title: str | None) -> str | None:
+        """Open or join a session; of its replayed history only what is new is recorded.
+
+        Returns:
+            What the session is doing, if the agent told.
+        """
+        agent = self._agent
+        if agent is None:
+            raise ConflictError(f"the agent {self.name} is not connected")
+        key = self._sessions.opened(self.name, session_id, cwd=cwd, title=title, driver=self)
+        replayed = self._replays[session_id] = Transcript()
+        request = v2.ResumeSessionRequest(
+            session_id=session_id,
+            cwd=cwd,
+            replay_from=v2.ReplayFromStart() if agent.replays else None,
+        )
+        try:
+            answer = await self._call(lambda agent: agent.resume_session(request))
+            known = await self._sessions.transcript(key)
+        finally:
+            del self._replays[session_id]
+        if not agent.replays:
+            self._renamed[session_id] = f"{known.seq}"
+        for update in missing(known, replayed) if agent.replays else ():
+            await self._sessions.update(key, msgspec.json.encode(update))
+        self._keys[session_id] = key
+        for update in self._early.pop(session_id, ()):
+            await self._sessions.update(key, _encode(update))
+        await self._offer(key, answer.config_options, answer.available_commands)
+        return replayed.facts.get("state")
+
+    async def _offer(
+        self,
+        key: SessionKey,
+        options: list[v2.SessionConfigOption],
+        commands: list[v2.AvailableCommand],
+    ) -> None:
+        if options:
+            update = v2.ConfigOptionUpdate(config_options=options)
+            await self._sessions.update(key, write(update))
+        if commands:
+            told = v2.AvailableCommandsUpdate(available_commands=commands)
+            await self._sessions.update(key, write(told))
+
+    async def _call(self, call: Callable[[DualAgentProxy], Any]) -> Any:
+        if self._agent is None:
+            raise ConflictError(f"the agent {self.name} is not connected")
+        try:
+            return await call(self._agent)
+        except ConnectionClosedError:
+            raise ConflictError(f"the agent {self.name} is gone") from None
+        except CapabilityError as error:
+            raise ApiError(f"the agent {self.name} cannot do that: {error}") from None
+        except RequestError as error:
+            raise ApiError(f"the agent {self.name} refuses: {error.message}") from None
+
+    # What the agent tells and asks
+
+    async def session_update(self, params: v2.UpdateSessionNotification) -> None:
+        """Record an update."""
+        replay = self._replays.get(params.session_id)
+        if replay is not None:
+            body = msgspec.json.decode(_encode(params.update))
+            replay.update(body, seq=len(replay.items))
+            return
+        key = self._keys.get(params.session_id)
+        if key is not None:
+            await self._sessions.update(key, _encode(self._named(params)))
+            return
+        early = self._early.setdefault(params.session_id, [])
+        if len(early) < EARLY:
+            early.append(params.update)
+
+    def _named(self, params: v2.UpdateSessionNotification) -> v2.SessionUpdate:
+        """Keep message ids apart from those of an earlier connection.
+
+        An agent that gives messages no ids gets counted ones, and when it was resumed without its
+        history, the counting began anew.
+        """
+        update, prefix = params.update, self._renamed.get(params.session_id)
+        if prefix is None or not isinstance(update, _MESSAGES):
+            return update
+        return msgspec.structs.replace(update, message_id=f"{prefix}-{update.message_id}")
+
+    async def request_permission(
+        self, params: v2.RequestPermissionRequest
+    ) -> v2.RequestPermissionResponse:
+        """Put an approval into the inbox."""
+        told: dict[str, Any] = msgspec.json.decode(write(params))
+        asked = Asked(
+            id="",
+            what="approval",
+            title=params.title,
+            description=params.description,
+            options=told["options"],
+            subject=told.get("subject"),
+        )
+        answer = await self._inbox.ask(self._key(params.session_id), asked)
+        if answer.outcome == "selected" and answer.option_id is not None:
+            outcome = v2.SelectedPermissionOutcome(option_id=answer.option_id)
+            return v2.RequestPermissionResponse(outcome=outcome)
+        return v2.RequestPermissionResponse(outcome=v2.CancelledPermissionOutcome())
+
+    async def create_elicitation(
+        self, params: v2.CreateElicitationRequest
+    ) -> v2.CreateElicitationResponse:
+        """Put a question into the inbox."""
+        if params.mode != "form" or params.session_id is None:
+            raise RequestError.invalid_params("only forms of a session are shown", path="$.mode")
+        told: dict[str, Any] = msgspec.json.decode(write(params))
+        asked = Asked(
+            id="", what="question", title=params.message, form=told.get("requestedSchema")
+        )
+        return _elicited(await self._inbox.ask(self._key(params.session_id), asked))
+
+    async def ext_notification(self, method: str, params: dict[str, Any]) -> None:
+        """Hear of sessions that were opened or closed elsewhere."""
+        session_id = params.get("sessionId")
+        if not isinstance(session_id, str):
+            log.warning("a notification names no session", method=method, agent=self.name)
+        elif method == OPENED and session_id not in self._keys:
+            # Not awaited here: its replay comes behind this notification.
+            cwd, title = str(params.get("cwd", "")), params.get("title")
+            task = asyncio.get_running_loop().create_task(self._join(session_id, cwd, title))
+            self._joining.add(task)
+            task.add_done_callback(self._joining.discard)
+        elif method == CLOSED:
+            key = self._keys.pop(session_id, None)
+            if key is not None:
+                self._sessions.closed(key)
+
+    async def _join(self, session_id: str, cwd: str, title: str | None) -> None:
+        try:
+            await self._resume(session_id, cwd, title)
+        except (ApiError, AcpError) as error:
+            log.warning("a session cannot be joined", agent=self.name, reason=str(error))
+
+    def _key(self, session_id: str) -> SessionKey:
+        key = self._keys.get(session_id)
+        if key is None:
+            raise RequestError.session_not_found(session_id)
+        return key
+
+
+_HELLO = v2.InitializeRequest(
+    protocol_version=2,
+    info=v2.Implementation(name="punie-hub", title="Punie's hub", version="0.1.0"),
+    capabilities=v2.ClientCapabilities(
+        elicitation=v2.ElicitationCapabilities(form=v2.ElicitationFormCapabilities())
+    ),
+)
+
+
+_INTERRUPTED = {
+    "sessionUpdate": "state_update",
+    "state": "idle",
+    "stopReason": "error",
+    "error": {"code": -32603, "message": "the agent ended before the turn did"},
+}
+
+
+def _encode(update: v2.SessionUpdate) -> bytes:
+    # Nothing unknown can be inside these, and they are nearly all that comes.
+    if isinstance(update, _TEXT_CHUNKS) and isinstance(update.content, v2.TextContent):
+        return msgspec.json.encode(update)
+    return write(update)
+
+
+def _is_live(info: v2.SessionInfo) -> bool:
+    """Whether a listed session is open in the agent; those of other makes do not tell."""
+    return bool((info.meta or {}).get("punie/live", True))
+
+
+def _elicited(answer: Answer) -> v2.CreateElicitationResponse:
+    match answer.outcome:
+        case "submitted":
+            return v2.CreateElicitationResponse(action="accept", content=answer.content)
+        case "declined":
+            return v2.CreateElicitationResponse(action="decline")
+        case _:
+            return v2.CreateElicitationResponse(action="cancel")

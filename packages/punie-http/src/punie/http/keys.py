@@ -1,0 +1,15 @@
+"""What the routes find in the application and in a request."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from punie.http.auth import Bucket, Caller, Door
+from punie.http.hub import Hub
+
+HUB: web.AppKey[Hub] = web.AppKey("hub", Hub)
+DOOR: web.AppKey[Door] = web.AppKey("door", Door)
+CHANGES: web.AppKey[Bucket] = web.AppKey("changes", Bucket)
+"""How often something may be changed."""
+CALLER: web.RequestKey[Caller] = web.RequestKey("caller", Caller)
+"""Who sends the request; set before a route runs."""

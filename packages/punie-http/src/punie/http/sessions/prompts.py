@@ -1,0 +1,184 @@
+"""Prompts that a person wrote ahead: sent one by one when their session is idle.
+
+A prompt that *steers* goes before the others and stops what runs. The list is recorded whenever it
+changes, so that it is there after a crash; then it waits until the session is told to go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import structlog
+from msgspec import Struct, field
+
+from punie.http.errors import ApiError, NotFoundError, TooManyError
+from punie.http.sessions.registry import Sessions
+from punie.http.store.base import Event, SessionKey
+
+log = structlog.get_logger()
+
+MOST = 50
+"""Prompts of one session that may wait."""
+
+
+class Waiting(Struct, frozen=True, kw_only=True):
+    """A prompt that was not sent yet."""
+
+    id: str
+    text: str
+    files: list[str] = field(default_factory=list[str])
+    """Absolute paths of files that it mentions."""
+
+    def blocks(self) -> list[dict[str, Any]]:
+        """As content blocks of the protocol."""
+        links = [
+            {"type": "resource_link", "name": Path(path).name, "uri": Path(path).as_uri()}
+            for path in self.files
+        ]
+        return [{"type": "text", "text": self.text}, *links]
+
+
+class Prompts:
+    """See the module. One per hub.
+
+    Args:
+        sessions: Whose prompts these are.
+        tasks: Sends them.
+    """
+
+    def __init__(self, sessions: Sessions, *, tasks: asyncio.TaskGroup) -> None:
+        self._sessions = sessions
+        self._tasks = tasks
+        self._waiting: dict[SessionKey, list[Waiting]] = {}
+        self._sending: set[SessionKey] = set()
+        self._order: dict[SessionKey, asyncio.Lock] = {}
+
+    def of(self, session: SessionKey) -> list[Waiting]:
+        """The prompts that wait."""
+        return list(self._waiting.get(session, ()))
+
+    async def add(
+        self,
+        session: SessionKey,
+        text: str,
+        *,
+        files: Sequence[str] = (),
+        when: Literal["next", "now"] = "next",
+    ) -> Waiting:
+        """Send a prompt as soon as the session is idle.
+
+        Args:
+            session: To whom.
+            text: What the person wrote.
+            files: Absolute paths of files that it mentions.
+            when: `now` stops what runs and goes before the others.
+
+        Raises:
+            ApiError: It is empty.
+            ConflictError: The session's agent is not connected.
+            TooManyError: Too many wait.
+        """
+        if not text.strip():
+            raise ApiError("the prompt is empty")
+        self._sessions.driver(session)
+        summary = self._sessions.get(session)
+        waiting = self._waiting.setdefault(session, [])
+        if len(waiting) >= MOST:
+            raise TooManyError(f"{MOST} prompts wait already")
+        prompt = Waiting(id=secrets.token_hex(4), text=text, files=list(files))
+        waiting.insert(0 if when == "now" else len(waiting), prompt)
+        self._record(session)
+        if when == "now" and (session in self._sending or summary.working != "idle"):
+            await self._cancel(session)
+        self._send_next(session)
+        return prompt
+
+    def drop(self, session: SessionKey, prompt_id: str) -> None:
+        """Take a prompt back.
+
+        Raises:
+            NotFoundError: It does not wait: it was sent, or never was.
+        """
+        waiting = self._waiting.get(session, [])
+        kept = [prompt for prompt in waiting if prompt.id != prompt_id]
+        if len(kept) == len(waiting):
+            raise NotFoundError(f"no prompt {prompt_id!r} waits")
+        self._waiting[session] = kept
+        self._record(session)
+
+    async def stop(self, session: SessionKey) -> None:
+        """Stop what a session does, and drop the prompts that wait.
+
+        Raises:
+            ConflictError: Its agent is not connected.
+        """
+        self._sessions.driver(session)
+        if self._waiting.pop(session, None):
+            self._record(session)
+        await self._cancel(session)
+
+    async def _cancel(self, session: SessionKey) -> None:
+        # Behind a prompt that is on its way, or it would stop nothing.
+        async with self._lock(session):
+            driver = self._sessions.driver(session)
+            await driver.cancel(self._sessions.get(session).session_id)
+
+    def _lock(self, session: SessionKey) -> asyncio.Lock:
+        return self._order.setdefault(session, asyncio.Lock())
+
+    def load(self, waiting: dict[SessionKey, list[dict[str, Any]]]) -> None:
+        """Take over what waited when the last hub ended; the next prompt sends it first."""
+        for session, prompts in waiting.items():
+            self._waiting[session] = msgspec.convert(prompts, list[Waiting])
+
+    def published(self, events: Sequence[Event]) -> None:
+        """See which sessions became idle; sessions have folded these events before."""
+        for event in events:
+            if event.session in self._sending and _tells_state(event):
+                self._sending.discard(event.session)
+        for session in {event.session for event in events}:
+            if self._waiting.get(session):
+                self._send_next(session)
+
+    def _send_next(self, session: SessionKey) -> None:
+        waiting = self._waiting.get(session)
+        if not waiting or session in self._sending:
+            return
+        if self._sessions.get(session).working != "idle":
+            return
+        self._sending.add(session)
+        self._tasks.create_task(self._send(session, waiting.pop(0)))
+
+    async def _send(self, session: SessionKey, prompt: Waiting) -> None:
+        summary = self._sessions.get(session)
+        self._record(session)
+        try:
+            async with self._lock(session):
+                driver = self._sessions.driver(session)
+                # It counts as being sent until the agent says that it works.
+                await driver.prompt(summary.session_id, prompt.blocks())
+        except ApiError as error:
+            self._sending.discard(session)
+            log.warning("a prompt was not taken", session=session, reason=str(error))
+            notice = {
+                "sessionUpdate": "notice",
+                "severity": "error",
+                "title": "The prompt was not taken",
+                "description": f"{error}. It was: {prompt.text}",
+            }
+            self._sessions.record(session, "update", notice)
+
+    def _record(self, session: SessionKey) -> None:
+        waiting = [msgspec.to_builtins(prompt) for prompt in self._waiting.get(session, ())]
+        self._sessions.record(session, "prompts", {"waiting": waiting})
+
+
+def _tells_state(event: Event) -> bool:
+    if event.kind != "update":
+        return False
+    return msgspec.json.decode(event.body).get("sessionUpdate") == "state_update"
