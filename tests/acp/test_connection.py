@@ -165,6 +165,92 @@ async def test_a_handler_that_fails_holds_up_nobody(
     assert log.lines == [method, "_behind", "_asked"]
 
 
+async def test_who_gave_up_on_an_answer_that_came_cancels_nothing_at_the_peer() -> None:
+    log = Log()
+    async with connected(log) as (connection, peer):
+        asking = asyncio.ensure_future(connection.request(ECHO, {}))
+        request_id = (await peer.frames.get())["id"]
+        gate = asyncio.Event()
+        connection.deliver(gate.wait)
+        peer.send(id=request_id, result={})
+        for _ in range(5):
+            await asyncio.sleep(0)  # the answer is here and waits behind what was delivered
+        asking.cancel()
+        await asyncio.wait({asking})
+        gate.set()
+        await connection.deliver(lambda: asyncio.sleep(0))
+        assert asking.cancelled()
+        assert peer.frames.empty()
+
+
+async def test_nobody_need_wait_for_what_is_delivered() -> None:
+    log = Log()
+    async with connected(log) as (connection, _):
+        connection.deliver(lambda: asyncio.sleep(0)).cancel()
+        await connection.deliver(lambda: asyncio.sleep(0))
+
+
+async def test_a_caller_that_gives_up_as_the_peer_goes_is_cancelled() -> None:
+    async with connected(Log()) as (connection, peer):
+        asking = asyncio.ensure_future(connection.request(ECHO, {}))
+        await peer.frames.get()
+        asking.cancel()
+        await asyncio.sleep(0)
+        connection.ended()
+        await asyncio.wait({asking})
+        assert asking.cancelled()
+
+
+async def test_an_id_that_is_used_twice_is_answered_twice() -> None:
+    async with connected(Log()) as (_, peer):
+        for n in range(2):
+            peer.send(id="same", method="_echo", params=[n])
+        answers = [await peer.frames.get() for _ in range(2)]
+        assert [answer["result"] for answer in answers] == [[0], [1]]
+
+
+async def test_an_ordered_handler_is_cancelled_with_the_connection() -> None:
+    ends: list[str] = []
+    started = asyncio.Event()
+
+    class Waiting(Log):
+        def notification(self, method: str, params: Raw | UnsetType) -> Incoming:
+            async def run() -> None:
+                started.set()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    ends.append(method)
+
+            return Incoming(run, ordered=True)
+
+    async with connected(Waiting()) as (connection, peer):
+        peer.send(method="_waits", params={})
+        peer.send(id=1, method="_behind", params={})
+        await started.wait()
+        assert not connection.closed
+    assert ends == ["_waits"]
+
+
+async def test_malformed_frames_and_cancellations_are_survived() -> None:
+    async with connected(Log()) as (_, peer):
+        peer.transport.send(b"{nope")
+        assert (await peer.frames.get())["error"]["code"] == -32700
+        peer.send(method="$/cancel_request", params={"requestId": [1]})
+        peer.send(method="$/cancel_request", params={"requestId": "nothing"})
+        peer.send(id=1, method="_echo", params=[])
+        assert (await peer.frames.get())["result"] == []
+
+
+async def test_an_answer_that_is_no_text_fails_the_call() -> None:
+    async with connected(Log()) as (connection, peer):
+        asking = asyncio.ensure_future(connection.request(ECHO, {}))
+        request_id = (await peer.frames.get())["id"]
+        peer.transport.send(b'{"jsonrpc":"2.0","id":%d,"result":"\xff"}' % request_id)
+        with pytest.raises(RequestError, match="cannot be read"):
+            await asking
+
+
 @pytest.mark.skipif(not hasattr(socket, "SOCK_SEQPACKET"), reason="needs sockets with packets")
 async def test_frames_of_one_turn_of_the_loop_leave_in_one_write() -> None:
     # Every write is a packet of its own here, so one read shows one write.

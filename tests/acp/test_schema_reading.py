@@ -11,9 +11,11 @@ import pytest
 from msgspec import UNSET
 
 from punie.acp import jsonrpc
+from punie.acp.errors import RequestError
 from punie.acp.methods import BY_NAME, decoder
 from punie.acp.schema import v1, v2
 from punie.acp.schema.reading import Reader, plain, write
+from punie.acp.schema.v1 import unstable
 
 
 def read(of: Any, value: Any) -> Any:
@@ -170,3 +172,30 @@ def test_version_1_has_no_other_names() -> None:
     assert v1.StringFormat is not None
     with pytest.raises(AttributeError, match="Nonsense"):
         _ = v1.Nonsense  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType, reportUnknownMemberType]
+
+
+@pytest.mark.parametrize(
+    ("of", "value"),
+    [
+        (unstable.MessageMcpResponse, {}),
+        (unstable.MessageMcpResponse, {"result": 1, "error": {"code": 1, "message": "x"}}),
+        (v2.CreateElicitationRequest, {"message": "x", "mode": "form"}),
+        (v2.CreateElicitationRequest, {"message": "x", "mode": "form", "sessionId": "s"}),
+        (v2.CreateElicitationRequest, {"message": "x", "mode": "url", "sessionId": "s"}),
+    ],
+)
+def test_fields_that_go_together_are_there_together(of: Any, value: dict[str, Any]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        read(of, value)
+
+
+def test_parameters_that_are_no_text_are_a_parse_error() -> None:
+    raw = msgspec.Raw(b'{"sessionId":"\xff"}')
+    with pytest.raises(RequestError) as refused:
+        jsonrpc.decode_params(Reader(v1.CancelNotification), raw)
+    assert refused.value.code == -32700
+
+
+def test_an_unknown_session_is_named() -> None:
+    error = RequestError.session_not_found("s")
+    assert (error.code, error.data) == (-32002, {"sessionId": "s"})

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from punie.acp.transports.memory import pair
+from punie.acp.transports.memory import MemoryTransport, pair
 from punie.acp.transports.stdio import LineSplitter, StdioTransport
 
 
@@ -103,6 +103,69 @@ async def test_a_regular_file_is_read_to_its_end(tmp_path: Path) -> None:
     await transport.aclose()
     assert frames.frames == [b"one", b"two"]
     assert target.read_bytes() == b"answer\n"
+
+
+async def test_reading_a_file_waits_while_it_is_paused(tmp_path: Path) -> None:
+    source, target = tmp_path / "in", tmp_path / "out"
+    source.write_bytes(b"one\n")
+    transport = StdioTransport(
+        os.open(source, os.O_RDONLY), os.open(target, os.O_WRONLY | os.O_CREAT)
+    )
+    frames = Frames()
+    transport.pause_reading()
+    await transport.open(frames)
+    await transport.drain()
+    assert frames.frames == []
+    transport.resume_reading()
+    await frames.over.wait()
+    assert frames.frames == [b"one"]
+    await transport.aclose()
+
+
+async def test_a_file_that_cannot_be_read_is_an_end(tmp_path: Path) -> None:
+    folder, target = os.open(tmp_path, os.O_RDONLY), os.open(tmp_path / "out", os.O_CREAT)
+    transport = StdioTransport(folder, target)
+    frames = Frames()
+    await transport.open(frames)
+    await frames.over.wait()
+    transport.resume_reading()
+    await transport.aclose()
+    await transport.aclose()
+
+
+async def test_a_file_that_cannot_be_written_ends_the_transport(tmp_path: Path) -> None:
+    idle, spare = os.pipe()
+    (tmp_path / "out").touch()
+    transport = StdioTransport(idle, os.open(tmp_path / "out", os.O_RDONLY))
+    frames = Frames()
+    await transport.open(frames)
+    transport.send(b"lost")
+    await frames.over.wait()
+    transport.send(b"too late")
+    await transport.drain()
+    await transport.aclose()
+    os.close(spare)
+
+
+async def test_a_stopped_transport_is_paused_and_resumed_without_harm() -> None:
+    read_fd, spare = os.pipe()
+    other, write_fd = os.pipe()
+    transport = StdioTransport(read_fd, write_fd)
+    await transport.open(Frames())
+    transport.stop_reading()
+    transport.pause_reading()
+    transport.resume_reading()
+    transport.data_received(b"late\n")
+    await transport.aclose()
+    os.close(spare)
+    os.close(other)
+
+
+async def test_a_memory_transport_without_a_peer_goes_nowhere() -> None:
+    alone = MemoryTransport()
+    alone.send(b"lost")
+    await alone.drain()
+    await alone.aclose()
 
 
 async def test_closing_does_not_wait_for_a_peer_that_reads_nothing() -> None:

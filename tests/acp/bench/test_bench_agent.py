@@ -40,8 +40,20 @@ async def test_it_completes_tool_calls_with_results_of_that_size() -> None:
     assert updates[-1].content[0].content.text == "x" * 1000
 
 
-@pytest.mark.parametrize("text", ["hello", "bench:stream:x:1", "bench:big:1", "bench:other:1:1"])
+@pytest.mark.parametrize(
+    "text", ["hello", "bench:stream:x:1", "bench:big:1", "bench:big:1:x", "bench:other:1:1"]
+)
 async def test_any_other_prompt_is_refused(text: str) -> None:
     with pytest.raises(RequestError) as refused:
         await prompt(text, RecordingClient())
     assert refused.value.code == -32602
+
+
+async def test_it_answers_pings_and_no_other_extension() -> None:
+    async with linked(BenchAgent, RecordingClient()) as agent:
+        await agent.initialize(INITIALIZE)
+        await agent.cancel("s")
+        assert await agent.ext_method("_bench/ping") == {}
+        with pytest.raises(RequestError) as refused:
+            await agent.ext_method("_bench/pong")
+    assert refused.value.code == -32601

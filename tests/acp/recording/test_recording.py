@@ -225,3 +225,39 @@ def test_a_stray_line_is_recorded_as_text(tmp_path: Path) -> None:
 def test_json_that_is_nested_too_deeply_is_not_recorded_but_does_no_harm() -> None:
     deep = b"[" * 10_000 + b"]" * 10_000
     assert redact(deep) in {None, deep}
+
+
+@pytest.mark.parametrize("value", ["s", ["s"], None, {"a": "s"}])
+def test_variables_of_any_shape_are_survived(value: Any) -> None:
+    clean = redact(json.dumps({"env": value}).encode())
+    assert clean is not None
+    hidden = {"a": REDACTED} if isinstance(value, dict) else value
+    assert json.loads(clean) == {"env": hidden}
+
+
+async def test_a_traced_transport_that_is_not_open_brings_nothing() -> None:
+    seen: list[tuple[str, bytes]] = []
+    traced = TracedTransport(pair()[0], "agent", lambda *frame: seen.append(frame))
+    traced.frame_received(b"[1]")
+    traced.frame_dropped(11)
+    traced.ended()
+    assert seen == [("client", b"[1]")]
+
+
+@pytest.mark.parametrize("frame", [b"{nope", b"[1]", b"x" * 20])
+async def test_a_frame_that_cannot_be_in_a_recording_fails_the_replay(frame: bytes) -> None:
+    agent_end, client_end = pair(max_frame=10)
+    hello = Entry(at=0, sender="client", frame=msgspec.Raw(b'{"id":1,"method":"m"}'), size=21)
+    playing = asyncio.ensure_future(Replay([hello], "agent", agent_end).run())
+    await client_end.open(Inbox())
+    client_end.send(frame)
+    client_end.send(b"[2]")
+    with pytest.raises(RecordingMismatchError):
+        await playing
+
+
+async def test_what_comes_when_a_replay_is_over_is_passed_over() -> None:
+    agent_end, _ = pair()
+    replay = Replay([], "agent", agent_end)
+    await replay.run()
+    replay.frame_received(b'{"id":1,"method":"m"}')

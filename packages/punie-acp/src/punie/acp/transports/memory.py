@@ -98,13 +98,10 @@ class MemoryTransport:
     def _schedule(self) -> None:
         if not self._scheduled and not self._paused and self._receiver is not None:
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._deliver)
+            asyncio.get_running_loop().call_soon(self._deliver, self._receiver)
 
-    def _deliver(self) -> None:
+    def _deliver(self, receiver: Receiver) -> None:
         self._scheduled = False
-        receiver = self._receiver
-        if receiver is None:
-            return
         while self._inbox and not self._paused:
             frame = self._inbox.popleft()
             self._waiting -= len(frame)
