@@ -1,4 +1,4 @@
-"""Which version is spoken: 1, whoever asks for what, until connections serve version 2."""
+"""Which version is spoken, and who is refused."""
 
 from __future__ import annotations
 

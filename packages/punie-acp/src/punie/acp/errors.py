@@ -21,6 +21,7 @@ class ErrorCode(IntEnum):
     REQUEST_CANCELLED = -32800
     AUTH_REQUIRED = -32000
     RESOURCE_NOT_FOUND = -32002
+    UNSUPPORTED_VERSION = -32022
 
 
 class AcpError(Exception):
@@ -68,6 +69,17 @@ class RequestError(AcpError):
         """No session has this id."""
         data = {"sessionId": session_id}
         return cls(ErrorCode.RESOURCE_NOT_FOUND, "Session not found", data)
+
+    @classmethod
+    def unsupported_version(cls, requested: int, supported: tuple[int, ...]) -> RequestError:
+        """No version is spoken that is as old as the one that was asked for.
+
+        Args:
+            requested: The newest version that the client speaks.
+            supported: Those that are spoken here.
+        """
+        data = {"requested": requested, "supported": list(supported)}
+        return cls(ErrorCode.UNSUPPORTED_VERSION, "Unsupported protocol version", data)
 
 
 class ConnectionClosedError(AcpError):

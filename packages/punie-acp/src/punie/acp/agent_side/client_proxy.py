@@ -1,20 +1,14 @@
-"""The client, as an agent sees it: updates out, questions out, only what it advertised.
-
-Sessions that the client cannot know yet are held back here: frames about a session wait until its
-`session/new` was answered.
-"""
+"""The client as an agent of version 1 sees it: updates out, questions out, only what it advertised."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, cast
 
 from msgspec import structs
 
-from punie.acp import jsonrpc
+from punie.acp.agent_side.outgoing import Outgoing
 from punie.acp.connection import Connection
-from punie.acp.errors import CapabilityError, SessionNotOpenError
-from punie.acp.methods import BY_NAME, SESSION_UPDATE, Method, extension
+from punie.acp.methods import BY_NAME, SESSION_UPDATE
 from punie.acp.schema import v1
 
 
@@ -48,7 +42,7 @@ class TerminalProxy:
         return await self._client.ask(method, self._session_id, params)
 
 
-class ClientProxy:
+class ClientProxy(Outgoing):
     """The client, as the agent sees it.
 
     Attributes:
@@ -57,26 +51,24 @@ class ClientProxy:
     """
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._open: set[str] = set()
-        self._held: dict[str, list[bytes]] = {}
-        self._opening: set[asyncio.Task[Any]] = set()
+        super().__init__(connection)
         self.capabilities: v1.ClientCapabilities = v1.ClientCapabilities()
         self.info: v1.Implementation | None = None
+        self.terminals: set[str] = set()
+        """Those that were made for the agent, by id."""
 
-    async def session_update(self, session_id: str, update: v1.SessionUpdate) -> None:
+    def greet(self, params: v1.InitializeRequest) -> None:
+        """Note what the client said in `initialize` (for the dispatcher)."""
+        self.capabilities, self.info = params.client_capabilities, params.client_info
+
+    async def session_update(self, session_id: str, *updates: v1.SessionUpdate) -> None:
         """Tell what happens in a session, in order; waits while the client cannot keep up.
 
         For a session whose `session/new` is not answered yet it is held back and returns at once.
         Once the client is gone it is thrown away.
         """
-        notification = v1.SessionNotification(session_id=session_id, update=update)
-        frame = jsonrpc.encode_notification(SESSION_UPDATE.name, notification)
-        if session_id in self._open:
-            self._connection.send(frame)
-            await self._connection.drain()
-        else:
-            self._held.setdefault(session_id, []).append(frame)
+        params = [v1.SessionNotification(session_id=session_id, update=one) for one in updates]
+        await self.tell(SESSION_UPDATE, session_id, *params)
 
     async def request_permission(
         self, params: v1.RequestPermissionRequest
@@ -108,7 +100,7 @@ class ClientProxy:
             RequestError: It cannot be read.
             ConnectionClosedError: The client is gone.
         """
-        self._need(self.capabilities.fs.read_text_file, "fs.readTextFile")
+        self.need(self.capabilities.fs.read_text_file, "fs.readTextFile")
         params = v1.ReadTextFileRequest(session_id=session_id, path=path, line=line, limit=limit)
         answer = await self.ask(BY_NAME["fs/read_text_file"], session_id, params)
         return cast("v1.ReadTextFileResponse", answer).content
@@ -126,7 +118,7 @@ class ClientProxy:
             RequestError: It cannot be written.
             ConnectionClosedError: The client is gone.
         """
-        self._need(self.capabilities.fs.write_text_file, "fs.writeTextFile")
+        self.need(self.capabilities.fs.write_text_file, "fs.writeTextFile")
         params = v1.WriteTextFileRequest(session_id=session_id, path=path, content=content)
         await self.ask(BY_NAME["fs/write_text_file"], session_id, params)
 
@@ -138,8 +130,9 @@ class ClientProxy:
             RequestError: The command cannot be started.
             ConnectionClosedError: The client is gone.
         """
-        self._need(self.capabilities.terminal, "terminal")
+        self.need(self.capabilities.terminal, "terminal")
         answer = await self.ask(BY_NAME["terminal/create"], params.session_id, params)
+        self.terminals.add(answer.terminal_id)
         return TerminalProxy(self, params.session_id, answer.terminal_id)
 
     async def create_elicitation(
@@ -157,11 +150,8 @@ class ClientProxy:
         """
         modes = self.capabilities.elicitation
         advertised = getattr(modes, params.mode, None) is not None
-        self._need(advertised, f"elicitation.{params.mode}")
-        method = BY_NAME["elicitation/create"]
-        if params.session_id is None:
-            return await self._connection.request(method, params)
-        return await self.ask(method, params.session_id, params)
+        self.need(advertised, f"elicitation.{params.mode}")
+        return await self.ask(BY_NAME["elicitation/create"], params.session_id, params)
 
     async def complete_elicitation(self, elicitation_id: str) -> None:
         """Tell that the person is done on the web page.
@@ -173,60 +163,6 @@ class ClientProxy:
             CapabilityError: The client does not open web pages.
         """
         modes = self.capabilities.elicitation
-        self._need(modes is not None and modes.url is not None, "elicitation.url")
+        self.need(modes is not None and modes.url is not None, "elicitation.url")
         done = v1.CompleteElicitationNotification(elicitation_id=elicitation_id)
-        self._connection.notify(BY_NAME["elicitation/complete"], done)
-        await self._connection.drain()
-
-    async def ext_method(self, method: str, params: dict[str, Any] | None = None) -> Any:
-        """Call a method of an extension.
-
-        Args:
-            method: As on the wire, with its leading `_`.
-            params: What it takes; nothing by default.
-
-        Raises:
-            ValueError: The name does not begin with `_`.
-            RequestError: The client answered with an error.
-            ConnectionClosedError: The client is gone.
-        """
-        return await self._connection.request(extension(method, "request"), params or {})
-
-    async def ext_notification(self, method: str, params: dict[str, Any] | None = None) -> None:
-        """Send a notification of an extension; the arguments are those of `ext_method`."""
-        self._connection.notify(extension(method, "notification"), params or {})
-        await self._connection.drain()
-
-    async def ask(self, method: Method, session_id: str, params: Any) -> Any:
-        """Send a request about a session, once the client knows the session.
-
-        Raises:
-            SessionNotOpenError: Asked from within `new_session`, which would wait for itself.
-            RequestError: The client answered with an error.
-            ConnectionClosedError: The client is gone.
-        """
-        if session_id not in self._open and asyncio.current_task() in self._opening:
-            raise SessionNotOpenError(session_id)
-
-        def send(frame: bytes) -> None:
-            if session_id in self._open:
-                self._connection.send(frame)
-            else:
-                self._held.setdefault(session_id, []).append(frame)
-
-        return await self._connection.request(method, params, send=send)
-
-    def mark_opening(self, task: asyncio.Task[Any]) -> None:
-        """Note that a task runs `session/new` (for the dispatcher)."""
-        self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
-
-    def mark_open(self, session_id: str) -> None:
-        """Note that the client knows a session, and send what was held (for the dispatcher)."""
-        self._open.add(session_id)
-        for frame in self._held.pop(session_id, ()):
-            self._connection.send(frame)
-
-    def _need(self, advertised: bool, capability: str) -> None:
-        if not advertised:
-            raise CapabilityError(capability)
+        await self.notify(BY_NAME["elicitation/complete"], done)

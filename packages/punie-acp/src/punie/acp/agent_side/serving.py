@@ -10,12 +10,18 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeAlias
 
+from punie.acp.agent_side.agent import Agent
 from punie.acp.agent_side.client_proxy import ClientProxy
-from punie.acp.agent_side.dispatch import Agent, AgentDispatcher
+from punie.acp.agent_side.dispatch import AgentDispatcher, Served
+from punie.acp.agent_side.dual import DualAgent, DualClientProxy, offer
 from punie.acp.connection import Connection
 from punie.acp.transports.base import Transport
+from punie.acp.versions.negotiation import SUPPORTED
+
+Offers: TypeAlias = dict[int, Callable[[], Served]]
 
 log: logging.Logger = logging.getLogger("punie.acp")
 
@@ -28,7 +34,7 @@ _EXIT_TIMEOUT = 0.42
 
 
 async def serve(make_agent: Callable[[ClientProxy], Agent], transport: Transport) -> None:
-    """Serve an agent to one client until the client is gone and everything has stopped.
+    """Serve an agent of version 1 to one client until the client is gone and everything stopped.
 
     At the end requests get a moment to finish, then they are cancelled, then `Agent.close` runs;
     all of it takes less than half a second, even when a handler hangs.
@@ -37,10 +43,42 @@ async def serve(make_agent: Callable[[ClientProxy], Agent], transport: Transport
         make_agent: Builds the agent for this client.
         transport: Opened and closed here.
     """
-    dispatcher = AgentDispatcher()
-    connection = Connection(transport, dispatcher)
-    dispatcher.client = ClientProxy(connection)
-    agent = dispatcher.agent = make_agent(dispatcher.client)
+    offers: Offers = {}
+    connection = Connection(transport, AgentDispatcher(offers))
+    client = ClientProxy(connection)
+    agent = make_agent(client)
+    offers[1] = lambda: Served(agent, client)
+    await _run(connection, agent)
+
+
+async def serve_dual(
+    make_agent: Callable[[DualClientProxy], DualAgent],
+    transport: Transport,
+    *,
+    versions: tuple[int, ...] = SUPPORTED,
+) -> None:
+    """Serve an agent that is written once for both versions; it ends as `serve` does.
+
+    Args:
+        make_agent: Builds the agent for this client.
+        transport: Opened and closed here.
+        versions: Those that are offered, ascending.
+    """
+    offers: Offers = {}
+    connection = Connection(transport, AgentDispatcher(offers))
+    client = DualClientProxy()
+    agent = make_agent(client)
+    offers.update(
+        (version, lambda v=version: offer(v, agent, client, connection)) for version in versions
+    )
+    await _run(connection, agent)
+
+
+class _Closes(Protocol):
+    async def close(self) -> None: ...
+
+
+async def _run(connection: Connection, agent: _Closes) -> None:
     try:
         await connection.open()
         await connection.wait_closed()
@@ -51,7 +89,7 @@ async def serve(make_agent: Callable[[ClientProxy], Agent], transport: Transport
         await connection.aclose()
 
 
-async def _close(agent: Agent) -> None:
+async def _close(agent: _Closes) -> None:
     closing = asyncio.get_running_loop().create_task(agent.close())
     # Not wait_for: it would wait for a `close` that swallows its cancellation.
     await asyncio.wait((closing,), timeout=_CLOSE_TIMEOUT)
@@ -63,7 +101,7 @@ async def _close(agent: Agent) -> None:
 
 
 def serve_stdio(make_agent: Callable[[ClientProxy], Agent]) -> int:
-    """Serve an agent on stdin and stdout, as an editor starts it.
+    """Serve an agent of version 1 on stdin and stdout, as an editor starts it.
 
     Takes both for the protocol: whatever prints from now on prints to stderr. Ends at the end of
     stdin, at SIGTERM and at SIGINT; half a second later at most the process is gone, even when
@@ -75,6 +113,25 @@ def serve_stdio(make_agent: Callable[[ClientProxy], Agent]) -> int:
     Returns:
         The exit code: 0, or 130 after SIGINT.
     """
+    return _on_stdio(lambda transport: serve(make_agent, transport))
+
+
+def serve_dual_stdio(
+    make_agent: Callable[[DualClientProxy], DualAgent], *, versions: tuple[int, ...] = SUPPORTED
+) -> int:
+    """Serve an agent that is written once for both versions on stdio; see `serve_stdio`.
+
+    Args:
+        make_agent: Builds the agent.
+        versions: Those that are offered, ascending.
+
+    Returns:
+        The exit code: 0, or 130 after SIGINT.
+    """
+    return _on_stdio(lambda transport: serve_dual(make_agent, transport, versions=versions))
+
+
+def _on_stdio(serve_on: Callable[[Transport], Awaitable[None]]) -> int:
     from punie.acp.transports.stdio import StdioTransport, own_stdio
 
     exit_codes = [0]
@@ -97,7 +154,7 @@ def serve_stdio(make_agent: Callable[[ClientProxy], Agent]) -> int:
         # Not loop.add_signal_handler: that one waits for a loop which may be blocked.
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
-        await serve(make_agent, transport)
+        await serve_on(transport)
 
     asyncio.run(run())
     return exit_codes[-1]

@@ -1,28 +1,11 @@
-"""Which protocol versions are spoken, and how two peers agree on one.
+"""Which protocol versions are spoken, how two peers agree on one, and how each says what the other does.
 
-Connections speak version 1 alone, so `negotiate` answers 1 to everybody. The wire types of version 2
-are in `punie.acp.schema.v2` and its methods in `punie.acp.methods.DRAFT`, for whoever reads or
-writes its messages by hand; it joins `SUPPORTED` when connections serve it.
-https://agentclientprotocol.com/protocol/initialization#version-negotiation
+Version 2 is a draft: it is spoken with a client that asks for it, by an agent that is written for
+it (`punie.acp.agent_side.DualAgent`); an agent written for version 1 speaks version 1 alone.
+The model is version 2's: `to_v1` writes for clients of version 1 what such an agent tells.
+https://agentclientprotocol.com/protocol/v2/draft/overview
 """
 
-from __future__ import annotations
+from punie.acp.versions.negotiation import SUPPORTED, negotiate
 
-SUPPORTED: tuple[int, ...] = (1,)
-"""Ascending."""
-
-
-def negotiate(requested: int) -> int:
-    """Pick the version to speak.
-
-    Args:
-        requested: The newest version that the client speaks.
-
-    Returns:
-        The highest one supported that is not above it, else the lowest one supported.
-
-    Example:
-        >>> negotiate(65535), negotiate(2), negotiate(0)
-        (1, 1, 1)
-    """
-    return max((version for version in SUPPORTED if version <= requested), default=SUPPORTED[0])
+__all__ = ["SUPPORTED", "negotiate"]
