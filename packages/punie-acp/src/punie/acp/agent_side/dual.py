@@ -206,7 +206,9 @@ class DualClientProxy:
         return self._speaker
 
 
-def offer(version: int, agent: DualAgent, client: DualClientProxy, connection: Connection) -> Served:
+def offer(
+    version: int, agent: DualAgent, client: DualClientProxy, connection: Connection
+) -> Served:
     """Serve an agent in the shape of a version, once it was selected.
 
     Args:
