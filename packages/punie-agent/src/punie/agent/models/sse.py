@@ -21,8 +21,10 @@ from pydantic_ai.models import StreamedResponse
 from pydantic_ai.usage import RequestUsage
 
 from punie.agent.events import Progress
-from punie.agent.models import repairs
+from punie.agent.models import dialects, repairs
 from punie.agent.models.cache import OnProgress, ignore_progress
+from punie.agent.models.splitting import Kind, Piece, TagSplitter, TextGate
+from punie.agent.models.streaming import MENDED
 from punie.agent.prompts.chat_template import ToolSpec
 
 PROVIDER = "local"
@@ -57,22 +59,24 @@ class ChatStream(StreamedResponse):
     _tools: Sequence[ToolSpec] = ()
     _on_progress: OnProgress = ignore_progress
     _timestamp: datetime = field(default_factory=lambda: datetime.now(tz=UTC))
-    _splitter: repairs.TagSplitter = field(default_factory=repairs.TagSplitter, init=False)
+    _splitter: TagSplitter = field(default_factory=TagSplitter, init=False)
+    _gate: TextGate = field(init=False)
     _written_call: str = field(default="", init=False)
-    _text: str = field(default="", init=False)
-    """All text so far."""
-    _held: str = field(default="", init=False)
-    """The end of `_text` that was not shown, because it may turn out to be a call."""
     _part: int = field(default=0, init=False)
+    _mended: list[str] = field(default_factory=list[str], init=False)
     _open: dict[object, _OpenCall] = field(default_factory=dict[object, _OpenCall], init=False)
     _done_calls: list[_OpenCall] = field(default_factory=list[_OpenCall], init=False)
     _ids: set[str] = field(default_factory=set[str], init=False)
+
+    def __post_init__(self) -> None:
+        """Hold back text only when there is something to call."""
+        self._gate = TextGate(tool["function"]["name"] for tool in self._tools)
 
     async def _get_event_iterator(self) -> AsyncIterator[ModelResponseStreamEvent]:
         async for chunk in self._chunks():
             self._note_usage(chunk)
             if answered := chunk.get("model"):
-                self.provider_details = {"model": answered}
+                self.provider_details = {**(self.provider_details or {}), "model": answered}
             for choice in chunk.get("choices") or ():
                 for event in self._choice(choice):
                     yield event
@@ -124,28 +128,25 @@ class ChatStream(StreamedResponse):
         if reason := choice.get("finish_reason"):
             self.finish_reason = _FINISH.get(reason, "stop")
 
-    def _pieces(self, pieces: Sequence[repairs.Piece]) -> Iterator[ModelResponseStreamEvent]:
+    def _pieces(self, pieces: Sequence[Piece]) -> Iterator[ModelResponseStreamEvent]:
         for kind, text in pieces:
             if kind == "call":
                 self._written_call += text
                 continue
-            yield from self._flush_written()
+            yield from self._flush_written(closed=True)
             yield from self._show(kind, text)
 
-    def _show(self, kind: repairs.Kind, text: str) -> Iterator[ModelResponseStreamEvent]:
-        if not text:
-            return
-        key = (kind, self._part)
-        if kind == "thinking":
-            yield from self._parts_manager.handle_thinking_delta(vendor_part_id=key, content=text)
-            return
-        self._text += text
-        self._held += text
-        if repairs.may_be_bare_call(self._text):
-            return
-        held, self._held = self._held, ""
+    def _show(self, kind: Kind, text: str) -> Iterator[ModelResponseStreamEvent]:
+        if text and kind == "thinking":
+            yield from self._parts_manager.handle_thinking_delta(
+                vendor_part_id=(kind, self._part), content=text
+            )
+        elif text and (shown := self._gate.feed(text)):
+            yield from self._say(shown)
+
+    def _say(self, text: str) -> Iterator[ModelResponseStreamEvent]:
         yield from self._parts_manager.handle_text_delta(
-            vendor_part_id=key, content=held, ignore_leading_whitespace=True
+            vendor_part_id=("text", self._part), content=text, ignore_leading_whitespace=True
         )
 
     def _collect(self, piece: dict[str, Any]) -> None:
@@ -167,39 +168,44 @@ class ChatStream(StreamedResponse):
     def _end(self) -> Iterator[ModelResponseStreamEvent]:
         yield from self._pieces(self._splitter.finish())
         cut = self.finish_reason == "length"
-        yield from self._flush_written(cut=cut or not self.finish_reason)
+        yield from self._flush_written(closed=self._splitter.closed, cut=cut)
         yield from self._flush_held(cut=cut)
         for number, call in enumerate(self._done_calls):
             last = number == len(self._done_calls) - 1
             read = repairs.CallText(call.name, call.arguments)
             if not (cut and last):
-                read = repairs.mend(read, self._tools)
+                # Servers that say nothing about the end may have been cut by a full context.
+                read = repairs.mend(read, self._tools, closed=self.finish_reason is not None)
             yield from self._emit(read, call.id)
-        if self._ids and self.finish_reason != "length":
+        if self._ids and not cut:
             self.finish_reason = "tool_call"
+        if self._mended:
+            self.provider_details = {**(self.provider_details or {}), MENDED: self._mended}
 
-    def _flush_written(self, *, cut: bool = False) -> Iterator[ModelResponseStreamEvent]:
-        """Hand on a call that was written into the text."""
+    def _flush_written(
+        self, *, closed: bool, cut: bool = False
+    ) -> Iterator[ModelResponseStreamEvent]:
+        """Hand on what was written between the marks of calls."""
         text, self._written_call = self._written_call, ""
         if not text.strip():
             return
         self._part += 1
-        call = repairs.read_call(text, self._tools, cut=cut)
-        if call is None:
-            yield from self._show("text", text)
-        else:
+        calls = [] if cut else dialects.read_calls(text, self._tools, closed=closed)
+        if not calls and (named := dialects.cut_call(text)) is not None:
+            calls = [named]
+        for call in calls:
             yield from self._emit(call, None)
+        if not calls:
+            yield from self._show("text", text)
 
     def _flush_held(self, *, cut: bool) -> Iterator[ModelResponseStreamEvent]:
         """Decide about text that looked like nothing but a call."""
-        text, self._held = self._held, ""
-        call = None if cut or self._done_calls else repairs.bare_call(text, self._tools)
-        if call is not None:
+        text = self._gate.finish()
+        calls = [] if cut or self._done_calls else dialects.bare_calls(text, self._tools)
+        for call in calls:
             yield from self._emit(call, None)
-        elif text.strip():
-            yield from self._parts_manager.handle_text_delta(
-                vendor_part_id=("text", self._part), content=text
-            )
+        if not calls and text.strip():
+            yield from self._say(text)
 
     def _emit(
         self, call: repairs.CallText, call_id: str | None
@@ -207,6 +213,7 @@ class ChatStream(StreamedResponse):
         if not call_id or call_id in self._ids:
             call_id = f"call_{uuid.uuid4().hex[:12]}"
         self._ids.add(call_id)
+        self._mended += [f"{call.name}: {how}" for how in call.mended]
         yield from self._parts_manager.handle_tool_call_delta_events(
             vendor_part_id=call_id,
             tool_name=call.name,

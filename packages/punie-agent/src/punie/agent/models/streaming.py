@@ -7,6 +7,9 @@ from contextlib import AbstractAsyncContextManager
 from pydantic_ai.messages import ModelResponse
 from pydantic_ai.models import StreamedResponse
 
+MENDED = "mended"
+"""Key of a response's details: what was mended in its calls, a clause each."""
+
 
 async def whole(stream: AbstractAsyncContextManager[StreamedResponse]) -> ModelResponse:
     """Read a streamed answer to its end and give it in one piece.

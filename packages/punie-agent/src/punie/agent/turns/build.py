@@ -20,8 +20,9 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.toolsets import AbstractToolset, ToolsetTool
 
-from punie.agent.events import UsageUpdate
+from punie.agent.events import Notice, UsageUpdate
 from punie.agent.models.spec import ModelSpec
+from punie.agent.models.streaming import MENDED
 from punie.agent.prompts.instructions import default_instructions
 from punie.agent.tools.base import Tool
 from punie.agent.turns.context import TurnContext
@@ -145,11 +146,19 @@ class Coding(AbstractCapability[object]):
         request_context: ModelRequestContext,
         response: ModelResponse,
     ) -> ModelResponse:
-        """Write down what the model answered, and tell how many tokens the call took."""
+        """Write down what the model answered, and tell what it took and what was mended."""
         if self._context is not None:
             if self._context.keep is not None:
                 await self._context.emitter.flush()
                 await self._context.keep([*ctx.messages, response])
+            if mended := (response.provider_details or {}).get(MENDED):
+                await self._context.emitter.emit(
+                    Notice(
+                        severity="info",
+                        title="Mended what the model wrote",
+                        description="; ".join(mended),
+                    )
+                )
             usage = response.usage
             self._context.meter.correct(usage.input_tokens)
             await self._context.emitter.emit(

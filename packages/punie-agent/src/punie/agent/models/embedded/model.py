@@ -27,14 +27,15 @@ from pydantic_ai.usage import RequestUsage
 
 from punie.agent.errors import TurnFailedError
 from punie.agent.events import Progress
-from punie.agent.models import history, repairs
+from punie.agent.models import dialects, history, repairs
 from punie.agent.models.cache import Cancelled, OnProgress, ignore_progress
 from punie.agent.models.embedded import grammar as grammars
 from punie.agent.models.embedded.decoding import Sampling
 from punie.agent.models.embedded.engine import Engine, Finished, JobEvent, Prefilling, Text
 from punie.agent.models.embedded.grammar import Copied, Grammar
 from punie.agent.models.spec import ModelSpec
-from punie.agent.models.streaming import whole
+from punie.agent.models.splitting import CALLS, MARKS, Kind, Piece, TagSplitter
+from punie.agent.models.streaming import MENDED, whole
 from punie.agent.prompts.chat_template import ChatMessage, ToolSpec, render
 
 PROVIDER = "embedded"
@@ -185,13 +186,14 @@ class EmbeddedStream(StreamedResponse):
     _model_name: str = ""
     _events: AsyncGenerator[JobEvent] = field(kw_only=True)
     _tools: Sequence[ToolSpec] = ()
-    _splitter: repairs.TagSplitter = field(default_factory=repairs.TagSplitter)
+    _splitter: TagSplitter = field(default_factory=TagSplitter)
     _on_progress: OnProgress = ignore_progress
     _parser: Any = None
     _timestamp: datetime = field(default_factory=lambda: datetime.now(tz=UTC))
     _call: str = field(default="", init=False)
     _part: int = field(default=0, init=False)
     _calls: int = field(default=0, init=False)
+    _mended: list[str] = field(default_factory=list[str], init=False)
 
     async def _get_event_iterator(self) -> AsyncIterator[ModelResponseStreamEvent]:
         async for event in self._events:
@@ -219,8 +221,10 @@ class EmbeddedStream(StreamedResponse):
         )
         self.finish_reason = "tool_call" if self._calls else finished.reason
         self.provider_details = {"raw": finished.text}
+        if self._mended:
+            self.provider_details[MENDED] = self._mended
 
-    def _pieces(self, pieces: Sequence[repairs.Piece]) -> Iterator[ModelResponseStreamEvent]:
+    def _pieces(self, pieces: Sequence[Piece]) -> Iterator[ModelResponseStreamEvent]:
         for kind, text in pieces:
             if kind == "call":
                 self._call += text
@@ -246,8 +250,9 @@ class EmbeddedStream(StreamedResponse):
         if not text.strip():
             return
         self._part += 1
-        for name, arguments in self._read_calls(text, cut=cut):
+        for name, arguments, mended in self._read_calls(text, cut=cut):
             self._calls += 1
+            self._mended += [f"{name}: {how}" for how in mended if how != dialects.AS_TEXT]
             yield from self._parts_manager.handle_tool_call_delta_events(
                 vendor_part_id=("call", self._calls),
                 tool_name=name,
@@ -256,10 +261,14 @@ class EmbeddedStream(StreamedResponse):
             )
 
     def _read_calls(self, text: str, *, cut: bool) -> list[repairs.CallText]:
-        if self._parser is not None and not cut:
-            return _parse_foreign(self._parser, text, self._tools)
-        call = repairs.read_call(text, self._tools, cut=cut)
-        return [call or repairs.CallText(INVALID_CALL, {"text": text})]
+        calls: list[repairs.CallText] = []
+        if not cut:
+            calls = dialects.read_calls(text, self._tools, closed=self._splitter.closed)
+            if not calls and self._parser is not None:
+                calls = _parse_foreign(self._parser, text, self._tools)
+        if not calls and (named := dialects.cut_call(text)) is not None:
+            calls = [named]
+        return calls or [repairs.CallText(INVALID_CALL, {"text": text})]
 
     async def close_stream(self) -> None:
         """Stop the work."""
@@ -300,19 +309,18 @@ def _copied(params: ModelRequestParameters) -> dict[str, Copied]:
     return copied
 
 
-def _splitter(tokenizer: Any, prompt: list[int]) -> repairs.TagSplitter:
-    """Take the tags that this model writes around reasoning and calls."""
-    kind: repairs.Kind = "text"
-    tags: dict[str, repairs.Kind] = dict(repairs.TAGS)
+def _splitter(tokenizer: Any, prompt: list[int]) -> TagSplitter:
+    """Take the marks that this model writes around reasoning and calls."""
+    kind: Kind = "text"
+    marks: dict[str, Kind] = dict(MARKS)
+    calls = dict(CALLS)
     if tokenizer.has_thinking:
-        tags |= {tokenizer.think_start: "thinking", tokenizer.think_end: "text"}
+        marks |= {tokenizer.think_start: "thinking", tokenizer.think_end: "text"}
         if tokenizer.rfind_think_start(prompt) > tokenizer.rfind_think_end(prompt):
             kind = "thinking"  # the template opened it
     if tokenizer.has_tool_calling and tokenizer.tool_call_start:
-        tags[tokenizer.tool_call_start] = "call"
-        if tokenizer.tool_call_end:
-            tags[tokenizer.tool_call_end] = "text"
-    return repairs.TagSplitter(tags, kind=kind)
+        calls[tokenizer.tool_call_start] = tokenizer.tool_call_end or ""
+    return TagSplitter(marks, calls, kind=kind)
 
 
 def _writes_json_calls(tokenizer: Any) -> bool:
@@ -324,9 +332,15 @@ def _writes_json_calls(tokenizer: Any) -> bool:
 
 
 def _foreign_parser(tokenizer: Any) -> Any:
-    """Give mlx-lm's parser for a format that `repairs` does not read."""
-    known = {"", "json_tools", "qwen3_coder"}
-    return None if _parser_name(tokenizer) in known else tokenizer.tool_parser
+    """Give mlx-lm's parser, for what `dialects` cannot read; it wants the text without its marks."""
+    if _parser_name(tokenizer) in {"", "json_tools", "qwen3_coder"}:
+        return None
+    begin, end = tokenizer.tool_call_start or "", tokenizer.tool_call_end or ""
+
+    def parse(text: str, tools: list[ToolSpec]) -> Any:
+        return tokenizer.tool_parser(text.removeprefix(begin).removesuffix(end), tools)
+
+    return parse
 
 
 def _parser_name(tokenizer: Any) -> str:
