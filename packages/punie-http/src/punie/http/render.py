@@ -138,14 +138,14 @@ def _highlighted(code: str, language: str, _attributes: str) -> str:
 
 
 def _highlight(code: str, language: str) -> str:
-    from pygments import highlight
-    from pygments.lexers import get_lexer_by_name
+    from pygments import highlight, lexers
     from pygments.util import ClassNotFound
 
+    lexer_named: Any = lexers.get_lexer_by_name  # pyright: ignore[reportUnknownMemberType]
     try:
-        lexer: Any = get_lexer_by_name(language or "text")
+        lexer = lexer_named(language or "text")
     except ClassNotFound:
-        lexer = get_lexer_by_name("text")
+        lexer = lexer_named("text")
     return f"<pre>{highlight(code, lexer, _formatter())}</pre>"
 
 
@@ -153,7 +153,8 @@ def _highlight(code: str, language: str) -> str:
 def _formatter() -> Any:
     from pygments.formatters.html import HtmlFormatter
 
-    return HtmlFormatter(nowrap=True, style="friendly")
+    formatter: Any = HtmlFormatter(nowrap=True, style="friendly")
+    return formatter
 
 
 @cache

@@ -93,7 +93,7 @@ class Transcript(Struct, kw_only=True):
             append(item["content"], update["content"])
         elif "content" in update:
             item["content"] = []
-            blocks: list[dict[str, Any]] = update["content"] or []
+            blocks: Any = update["content"] or ()
             for block in blocks:
                 append(item["content"], block)
 

@@ -19,6 +19,7 @@ from punie.acp.errors import AcpError, CapabilityError, ConnectionClosedError, R
 from punie.acp.schema import v2
 from punie.acp.schema.reading import write
 from punie.acp.transports.base import Transport
+from punie.acp.versions.diffs import plain_content, plain_patch
 from punie.http.errors import ApiError, ConflictError
 from punie.http.inbox import Answer, Inbox
 from punie.http.sessions.registry import Asked, Sessions
@@ -281,7 +282,12 @@ class Link:
         self, params: v2.RequestPermissionRequest
     ) -> v2.RequestPermissionResponse:
         """Put an approval into the inbox."""
-        told: dict[str, Any] = msgspec.json.decode(write(params))
+        subject = params.subject
+        if isinstance(subject, v2.ToolCallPermissionSubject):
+            subject = msgspec.structs.replace(subject, tool_call=plain_patch(subject.tool_call))
+        told: dict[str, Any] = msgspec.json.decode(
+            write(msgspec.structs.replace(params, subject=subject))
+        )
         asked = Asked(
             id="",
             what="approval",
@@ -358,7 +364,13 @@ def _encode(update: v2.SessionUpdate) -> bytes:
     # Nothing unknown can be inside these, and they are nearly all that comes.
     if isinstance(update, _TEXT_CHUNKS) and isinstance(update.content, v2.TextContent):
         return msgspec.json.encode(update)
-    return write(update)
+    match update:
+        case v2.ToolCallUpdate():
+            return write(plain_patch(update))
+        case v2.ToolCallContentChunk(content=content):
+            return write(msgspec.structs.replace(update, content=plain_content([content])[0]))
+        case _:
+            return write(update)
 
 
 def _is_live(info: v2.SessionInfo) -> bool:

@@ -192,7 +192,7 @@ class Summary(Struct, kw_only=True):
     def _prompted(self, update: dict[str, Any]) -> None:
         self.snippet = ""
         content: Any = update.get("content") or []
-        blocks: list[Any] = content if isinstance(content, list) else [content]
+        blocks: Any = content if isinstance(content, list) else [content]
         text = "".join(_text(block) for block in blocks)
         if not self.title and text.strip():
             self.title = text.strip().splitlines()[0][:80]

@@ -1,0 +1,44 @@
+"""A person at the page: starts an agent, watches it, and answers by key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from punie.http.config import Settings
+
+
+async def start(page: Any, link: str, prompt: str) -> None:
+    """Open the hub's link and begin a session with a prompt."""
+    await page.goto(link)
+    await page.wait_for_selector("select[name=agent] option", state="attached")
+    await page.fill("form.new textarea[name=text]", prompt)
+    await page.click("form.new button")
+
+
+async def test_one_key_allows_a_write(running: Any, page: Any, settings: Settings) -> None:
+    await start(page, running.address.link, "write notes.txt hello")
+    card = await page.wait_for_selector(".card .diff .add")
+    assert (await card.inner_text()).split() == ["1", "+hello"]
+    assert await page.title() == "(1) Punie"
+    await page.keyboard.press("a")
+    await page.wait_for_selector(".item.agent >> text=notes.txt created")
+    assert (settings.folder / "notes.txt").read_text() == "hello"
+    await page.wait_for_function("document.title === 'Punie'")
+
+
+async def test_one_key_rejects_a_write(running: Any, page: Any, settings: Settings) -> None:
+    await start(page, running.address.link, "write notes.txt hello")
+    await page.wait_for_selector(".card")
+    await page.keyboard.press("r")
+    await page.wait_for_selector(".item.approval >> text=Reject once")
+    await page.wait_for_selector(".card", state="detached")
+    assert not (settings.folder / "notes.txt").exists()
+
+
+async def test_an_answer_streams_and_a_reload_has_no_gap(running: Any, page: Any) -> None:
+    await start(page, running.address.link, "count slowly to 30")
+    await page.wait_for_selector(".item.agent >> text=1 2 3")
+    await page.reload()
+    await page.wait_for_selector(".item.agent >> text=30")
+    said = await page.inner_text(".item.agent p")
+    assert said.split() == [str(number) for number in range(1, 31)]
