@@ -37,6 +37,19 @@ def test_an_unknown_key_is_an_error() -> None:
         parse_phase(text, source="x.toml")
 
 
+@pytest.mark.parametrize(
+    ("name", "layers", "steps", "bits"),
+    [("phase5", 16, 300, 8), ("phase6", 16, 300, 8), ("phase7", 16, 300, 8), ("phase8", 8, 500, 5)],
+)
+def test_the_phases_of_the_first_punie_are_data(
+    name: str, layers: int, steps: int, bits: int
+) -> None:
+    phase = load_phase(name)
+    assert phase.quantize is not None
+    assert (phase.lora.layers, phase.schedule.steps, phase.quantize.bits) == (layers, steps, bits)
+    assert (phase.schedule.lr, phase.lora.rank, phase.lora.scale) == (1e-4, 8, 20.0)
+
+
 def test_an_unknown_phase_or_stage_is_an_error() -> None:
     with pytest.raises(PhaseError, match="known are embedded"):
         load_phase("nope")

@@ -100,6 +100,15 @@ def test_killed_at_any_stage_it_resumes_to_the_same_bytes(
     assert [n for n in expected if actual[n] != expected[n] and n != "report.json"] == []
 
 
+def test_a_dry_run_makes_the_data_and_says_what_the_rest_takes(tmp_path: Path) -> None:
+    run = punie_train("run", "smoke", "--dry-run", cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert "examples   40, 12 of them without a tool" in run.stdout
+    assert "mlx_lm.server --model runs/smoke/quantized --port 8080" in run.stdout
+    assert "memory     about" in run.stdout
+    assert not (tmp_path / "runs/smoke/adapter").exists()
+
+
 def test_what_is_compared_must_have_been_evaluated(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     run = punie_train("compare", "runs", "runs", cwd=tmp_path)
@@ -115,7 +124,10 @@ def test_a_tracker_without_a_ledger_says_that_nothing_was_evaluated(tmp_path: Pa
 
 def test_a_base_that_is_not_here_names_the_command_that_brings_it(tmp_path: Path) -> None:
     phase = msgspec.structs.replace(
-        load_phase("smoke"), base="nobody/nothing-4bit", serving=Serving(instructions="x")
+        load_phase("smoke"),
+        base="nobody/nothing-4bit",
+        serving=Serving(instructions="x"),
+        shape=load_phase("phase5").shape,
     )
     with pytest.raises(PhaseError, match="hf download nobody/nothing-4bit"):
         base_folder(phase, tmp_path)

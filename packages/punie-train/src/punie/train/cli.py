@@ -45,14 +45,20 @@ def phases() -> None:
 @train.command()
 @click.argument("phase")
 @_output
-def run(phase: str, output: Path | None) -> None:
+@click.option("--dry-run", is_flag=True, help="Make the data, say what training would take, stop.")
+def run(phase: str, output: Path | None, dry_run: bool) -> None:
     """Run every stage of PHASE whose inputs changed, then check its gates."""
     from punie.train import pipeline
     from punie.train.phases import load_phase
 
     chosen = load_phase(phase)
+    folder = output or Path("runs", chosen.name)
     with _Progress() as say:
-        pipeline.run(chosen, output or Path("runs", chosen.name), say=say, done=say.line)
+        if not dry_run:
+            pipeline.run(chosen, folder, say=say, done=say.line)
+            return
+        lines = pipeline.plan(chosen, folder, say=say, done=say.line)
+    click.echo("\n".join(lines))
 
 
 @train.command()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from punie.train import manifest
+from punie.train.backends import memory
 from punie.train.errors import PhaseError
 from punie.train.phases.spec import Phase
 from punie.train.stages import bases, compress, fit, prepare
@@ -116,6 +117,48 @@ def run(phase: Phase, folder: Path, *, say: Say, done: Say) -> None:
         if stage.applies(phase):
             run_stage(stage, phase, folder, say=say, done=done)
     fit.check_gates(phase, folder / fit.REPORT)
+
+
+def plan(phase: Phase, folder: Path, *, say: Say, done: Say) -> list[str]:
+    """Make the data of a phase and say what the rest would take; trains nothing.
+
+    Args:
+        phase: What is planned.
+        folder: Where its artefacts lie; the data made here is used by a later `run`.
+        say: Shows progress within a stage.
+        done: Told one line per stage.
+
+    Returns:
+        Lines for people: examples, memory, and the commands that do the rest.
+    """
+    for stage in STAGES[:2]:
+        run_stage(stage, phase, folder, say=say, done=done)
+    examples = prepare.load(folder / prepare.EXAMPLES)
+    needed = memory.estimate(
+        bases.shape(phase, folder), phase.lora, phase.schedule, longest=phase.max_tokens
+    )
+    parts = ", ".join(f"{name} {size / 1e9:.2f}" for name, size in needed._asdict().items())
+    return [
+        f"examples   {len(examples)}, {sum(not e.tool for e in examples)} of them without a tool",
+        f"steps      {phase.schedule.steps}, at most {phase.schedule.batch_size} examples each",
+        f"memory     about {needed.total / 1e9:.1f} GB ({parts}); "
+        f"this machine has {memory.machine_memory() / 1e9:.1f} GB",
+        "to run it",
+        *(f"  {line}" for line in _commands(phase, folder)),
+    ]
+
+
+def _commands(phase: Phase, folder: Path) -> list[str]:
+    served = fit.served_folder(Work(phase, folder, _silent))
+    fetch = [] if phase.shape is None else [f"hf download {phase.base}"]
+    if served is None:
+        return [*fetch, f"punie-train run {phase.name}"]
+    return [
+        *fetch,
+        f"punie-train run {phase.name}",
+        f"python -m mlx_lm.server --model {served} --port 8080",
+        "punie serve --model local",
+    ]
 
 
 def run_stage(

@@ -79,6 +79,17 @@ class Serving(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Tokens."""
 
 
+class Shape(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The size of a base that is not on this machine, for estimates. From its config.json."""
+
+    parameters: float
+    bits: float
+    """Per weight, scales included."""
+    layers: int
+    hidden: int
+    vocabulary: int
+
+
 class Quantize(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the fused weights are rounded."""
 
@@ -115,6 +126,8 @@ class Phase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     repository of Hugging Face that is on this machine already."""
     serving: Serving | None = None
     """`None` for `embedded` and `random`: the embedded model's spec decides."""
+    shape: Shape | None = None
+    """Needed for bases other than `embedded` and `random`."""
     max_tokens: int = 1024
     """Longest example."""
     data: Data
@@ -133,7 +146,8 @@ class Phase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError(
                 "`quantize` needs `fuse = true`: an adapter merged into rounded weights is lost"
             )
-        if (self.serving is None) != (self.base in OWN):
-            raise ValueError(
-                f"a base other than {' and '.join(OWN)} needs the table `serving`, and only such"
-            )
+        for name in ("serving", "shape"):
+            if (getattr(self, name) is None) != (self.base in OWN):
+                raise ValueError(
+                    f"a base other than {' and '.join(OWN)} needs the table `{name}`, and only such"
+                )

@@ -7,16 +7,18 @@ serving sends. Nothing is downloaded but the embedded model.
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from punie.agent.models.spec import ModelSpec
 from punie.train import manifest
 from punie.train.errors import PhaseError
-from punie.train.phases.spec import Phase
+from punie.train.phases.spec import Phase, Shape
 
 RANDOM = "base"
 """The folder of a random base, among the artefacts of its run."""
@@ -80,6 +82,33 @@ def base_fingerprint(phase: Phase, run: Path) -> str:
 
         return fingerprint(None)
     return folder_fingerprint(base_folder(phase, run))
+
+
+def shape(phase: Phase, run: Path) -> Shape:
+    """The size of the base as it is trained here: a CPU computes in float32.
+
+    Args:
+        phase: Whose base; one that is not on this machine is described by the phase itself.
+        run: The folder of its artefacts.
+    """
+    if phase.shape is not None:
+        return phase.shape
+    folder = base_folder(phase, run)
+    config = msgspec.json.decode((folder / "config.json").read_bytes(), type=_Config)
+    half = sum(path.stat().st_size for path in folder.glob("*.safetensors")) / 2
+    return Shape(
+        parameters=half,
+        bits=16 if sys.platform == "darwin" else 32,
+        layers=config.num_hidden_layers,
+        hidden=config.hidden_size,
+        vocabulary=config.vocab_size,
+    )
+
+
+class _Config(Struct):
+    num_hidden_layers: int
+    hidden_size: int
+    vocab_size: int
 
 
 def folder_fingerprint(folder: Path) -> str:

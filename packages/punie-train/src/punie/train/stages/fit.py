@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from punie.train import ledger, manifest
+from punie.train.backends import memory
 from punie.train.errors import GateError, TrainError
 from punie.train.phases.spec import Phase
 from punie.train.stages import bases, prepare
@@ -32,6 +33,13 @@ def train(work: Work) -> Outcome:
     blas = preload_fast_blas()
     phase = work.phase
     rows = prepare.tokens(work, prepare.load(work.path(prepare.EXAMPLES)))
+    needed = memory.estimate(
+        bases.shape(phase, work.folder),
+        phase.lora,
+        phase.schedule,
+        longest=max(len(row.ids) for row in rows),
+    )
+    memory.check(needed)
     from punie.train.backends import mlx
     from punie.train.backends.base import Progress
     from punie.train.backends.checkpoints import Checkpoints
@@ -50,6 +58,7 @@ def train(work: Work) -> Outcome:
     tail = losses[-min(20, len(losses)) :]
     figures: dict[str, Any] = {
         "trainable_parameters": parameters,
+        "estimated_memory": needed.total,
         "first_loss": round(losses[0], 4),
         "last_losses_mean": round(sum(tail) / len(tail), 4),
         "blas": blas or "",

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from punie.agent.workspaces.local import LocalWorkspace
-from punie.train.data.generators import projects, slots
+from punie.train.data.generators import projects, repositories, slots
 from punie.train.data.generators.projects import Project
 from punie.train.data.generators.results import Recorded, record
 
@@ -27,6 +27,10 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Projects built on the fly, with tests."""
     packages: tuple[str, ...] = projects.PACKAGES
     """Installed packages copied as repositories; those that are missing are left out."""
+    fetched: tuple[str, ...] = ()
+    """Published packages, `name==version`, unpacked as repositories."""
+    suffixes: tuple[str, ...] = ()
+    """Endings of files besides `.py` that are read and searched in them."""
     each: int = 8
     """Most runs of one tool in one project."""
 
@@ -45,20 +49,24 @@ async def harvest(
     rng = random.Random(seed)
     recorded: list[Recorded] = []
     with tempfile.TemporaryDirectory(prefix="punie-projects-") as folder:
-        for number in range(plan.built + len(plan.packages)):
-            root = Path(folder, f"p{number}")
-            if number < plan.built:
-                project = projects.build(root, rng)
-            else:
-                project = projects.copy_package(plan.packages[number - plan.built], root)
-            if project is None:
-                continue
+        for project in _projects(plan, Path(folder), rng):
             recorded.extend([
                 msgspec.structs.replace(one, paths=_some(project, rng))
                 async for one in _runs(project, plan.each, rng, limit)
             ])
             told(project.name, len(recorded))
     return recorded
+
+
+def _projects(plan: Plan, folder: Path, rng: random.Random) -> Iterator[Project]:
+    for number in range(plan.built):
+        yield projects.build(folder / f"built{number}", rng)
+    for name in plan.packages:
+        copied = projects.copy_package(name, folder / f"copied-{name}")
+        if copied is not None:
+            yield copied
+    for requirement in plan.fetched:
+        yield repositories.fetch(requirement, folder / requirement, suffixes=plan.suffixes)
 
 
 def _some(project: Project, rng: random.Random) -> tuple[str, ...]:
@@ -78,10 +86,11 @@ async def _runs(
 
 def _calls(project: Project, each: int, rng: random.Random) -> list[tuple[str, dict[str, str]]]:
     code = [*project.modules, *project.tests]
+    readable = [*code, *rng.sample(project.others, min(len(project.others), len(code)))]
     checked = [".", *project.folders, *code]
     tested = [".", *project.tests, *(f for f in project.folders if f.startswith("tests"))]
     wanted: dict[str, list[str]] = {
-        "read_file": [*code, "README.md", "pyproject.toml"] if project.tests else code,
+        "read_file": [*readable, "README.md", "pyproject.toml"] if project.tests else readable,
         "lint": checked,
         "typecheck": checked,
         "run_tests": tested if project.tests else [],
@@ -99,12 +108,21 @@ def _calls(project: Project, each: int, rng: random.Random) -> list[tuple[str, d
     return calls
 
 
+def _sample(project: Project, rng: random.Random) -> list[str]:
+    """Pick files to take words from: some in each language there is."""
+    return [
+        path
+        for files in (project.modules, project.others)
+        for path in rng.sample(files, min(len(files), 6))
+    ]
+
+
 def _queries(project: Project, each: int, rng: random.Random) -> list[str]:
     """Take names and pieces of lines out of the project, and some that it does not have."""
     lines = [
         line.strip()
-        for path in rng.sample(project.modules, min(len(project.modules), 6))
-        for line in (project.root / path).read_text(encoding="utf-8").splitlines()
+        for path in _sample(project, rng)
+        for line in (project.root / path).read_text(encoding="utf-8", errors="replace").splitlines()
         if 8 < len(line.strip()) < 60 and line.isascii() and '"' not in line and "\\" not in line
     ]
     words = sorted({w for line in lines for w in line.split() if w.isidentifier() and len(w) > 3})

@@ -13,6 +13,7 @@ import sysconfig
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 from msgspec import Struct
 
 from punie.train.data.generators import slots
@@ -121,6 +122,8 @@ class Project(Struct, frozen=True, kw_only=True):
     tests: tuple[str, ...]
     """Test files, relative."""
     folders: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    """Files in other languages, relative: read and searched, never checked."""
 
 
 def build(root: Path, rng: random.Random) -> Project:
@@ -166,8 +169,21 @@ def copy_package(name: str, root: Path) -> Project | None:
         source, root / "src" / name, ignore=shutil.ignore_patterns("__pycache__", "*.so", "*.pyc")
     )
     commit_all(root, f"Import {name}")
-    files = sorted(str(p.relative_to(root)) for p in root.rglob("*.py"))
-    return _project(root, name, files, [])
+    return project_of(root, name)
+
+
+def project_of(root: Path, name: str, *, suffixes: tuple[str, ...] = ()) -> Project:
+    """Describe a repository without tests.
+
+    Args:
+        root: Its folder.
+        name: What it is called.
+        suffixes: Endings of files that are asked about besides `.py`.
+    """
+    files = sorted(str(p.relative_to(root)) for p in root.rglob("*") if p.is_file())
+    modules = [path for path in files if path.endswith(".py")]
+    others = tuple(path for path in files if path.endswith(suffixes)) if suffixes else ()
+    return msgspec.structs.replace(_project(root, name, modules, []), others=others)
 
 
 def commit_all(root: Path, message: str) -> None:
