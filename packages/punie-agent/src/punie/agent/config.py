@@ -124,7 +124,7 @@ def load(cwd: Path, environ: Mapping[str, str] | None = None) -> Config:
     (project, folder), person = _project(cwd), load_user(environ)
     return Config(
         model=project.model or person.model,
-        mode=_stricter(person.mode, project.mode),
+        mode=stricter(person.mode, project.mode),
         tools=project.tools or person.tools,
         permissions=_together(
             person.permissions, project.permissions, trusted=_trusted(person, folder, environ)
@@ -148,7 +148,8 @@ def _trusted(person: Config, folder: Path, environ: Mapping[str, str] | None) ->
     return any(folder.resolve().is_relative_to(path.resolve()) for path in trusted)
 
 
-def _stricter(person: str, project: str) -> str:
+def stricter(person: str, project: str) -> str:
+    """Choose between a mode of the person's (`ask` when empty) and one of a project's, if any."""
     if not project:
         return person
     return min(person or DEFAULT_MODE, project, key=STRICTEST_FIRST.index)

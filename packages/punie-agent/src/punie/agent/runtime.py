@@ -22,12 +22,14 @@ from punie.agent.permissions.gate import Standing
 from punie.agent.permissions.policy import MODES, Mode
 from punie.agent.permissions.remembered import Answers
 from punie.agent.permissions.rules import parse_rules
-from punie.agent.sessions.brain import Brain, OnProgress, SessionWorkspace
+from punie.agent.sessions.brain import Brain, OnProgress, OpenBrain, SessionWorkspace
 from punie.agent.sessions.journal import Journal
 from punie.agent.sessions.manager import Parts, Sessions, new_session_id
+from punie.agent.sessions.preferences import Preference, Preferences
 from punie.agent.sessions.session import Session
 
 if TYPE_CHECKING:
+    from punie.agent.models.choices import ModelChoice
     from punie.agent.sessions.store import Stored
 
 CLOSING = 2.0
@@ -50,6 +52,8 @@ class Runtime:
         self._environ = os.environ if environ is None else environ
         self._journal = Journal(config.locations(self._environ).state)
         self.sessions = Sessions(self._journal)
+        self._preferences = Preferences(config.locations(self._environ).state)
+        self._served: list[ModelChoice] = []
         self._opening: dict[str, _Opening] = {}
 
     def open_session(
@@ -58,6 +62,7 @@ class Runtime:
         *,
         session_id: str | None = None,
         mode: Mode | None = None,
+        model: str = "",
         workspace: SessionWorkspace | None = None,
     ) -> Session:
         """Begin a session in a folder.
@@ -66,13 +71,14 @@ class Runtime:
             cwd: An existing folder.
             session_id: From `sessions.manager.new_session_id`; made here by default.
             mode: How much it may do without asking; what the settings say by default.
+            model: Its model; what the settings lead to by default.
             workspace: Where its tools work; this disk by default.
 
         Raises:
             ConfigError: The settings of the folder cannot be used.
         """
         chosen = mode or _configured_mode(cwd, self._environ)
-        parts = self._parts(cwd, chosen, workspace)
+        parts = self._parts(cwd, chosen, model, workspace)
         return self.sessions.open(session_id or new_session_id(), **parts._asdict())
 
     async def load_session(
@@ -120,23 +126,93 @@ class Runtime:
     ) -> Callable[[Stored], Parts]:
         def put_together(stored: Stored) -> Parts:
             folder = cwd or Path(stored.cwd)
-            mode = json.loads(stored.settings).get("mode")
+            settings = json.loads(stored.settings)
+            mode = settings.get("mode")
             chosen = mode if mode in MODES else _configured_mode(folder, self._environ)
-            return self._parts(folder, chosen, workspace)
+            return self._parts(folder, chosen, settings.get("model", ""), workspace)
 
         return put_together
 
-    def _parts(self, cwd: Path, mode: Mode, workspace: SessionWorkspace | None) -> Parts:
+    def _parts(
+        self, cwd: Path, mode: Mode, model: str, workspace: SessionWorkspace | None
+    ) -> Parts:
         if workspace is None:
             from punie.agent.workspaces.local import LocalWorkspace
 
             workspace = LocalWorkspace(cwd)
 
-        async def open_brain(*, on_progress: OnProgress) -> Brain:
-            return await self.brain(cwd, on_progress=on_progress)
-
         standing = _standing(cwd, workspace.root, self._environ)
-        return Parts(workspace=workspace, mode=mode, open_brain=open_brain, standing=standing)
+        return Parts(
+            workspace=workspace,
+            mode=mode,
+            open_brain=self._opener(cwd, model),
+            standing=standing,
+            model=model,
+        )
+
+    def _opener(self, cwd: Path, model: str) -> OpenBrain:
+        async def open_brain(*, on_progress: OnProgress) -> Brain:
+            return await self.brain(cwd, model=model, on_progress=on_progress)
+
+        return open_brain
+
+    def preference(self, cwd: Path) -> Preference:
+        """Tell what a new session in a folder should begin with: what was chosen there last.
+
+        A project can tighten the mode that was chosen, and `--model` is above the model.
+
+        Args:
+            cwd: An existing folder.
+
+        Raises:
+            ConfigError: The settings of the folder cannot be used.
+        """
+        last = self._preferences.of(cwd)
+        explicit = self._model or self._environ.get("PUNIE_MODEL")
+        return Preference(
+            mode=config.stricter(last.mode, config.load_project(cwd).mode) if last.mode else "",
+            model="" if explicit else last.model,
+        )
+
+    async def choose(
+        self, session: Session, *, mode: Mode | None = None, model: str | None = None
+    ) -> None:
+        """Change a session's mode or model, and remember it for the next one in its folder.
+
+        Args:
+            session: An open one.
+            mode: The new mode; as it is by default.
+            model: The new model, from the next turn on; empty for what the settings lead to; as it
+                is by default.
+        """
+        if mode is not None:
+            session.mode = mode
+        root = session.workspace.root
+        if model is not None and model != session.model:
+            session.think_with(model, self._opener(root, model))
+        chosen = Preference(mode=session.mode, model=session.model)
+        await asyncio.to_thread(self._preferences.keep, root, chosen)
+
+    def models_for(self, session: Session) -> list[ModelChoice]:
+        """List the models that a session can be given; those of local servers once `look` saw them.
+
+        Raises:
+            ConfigError: The settings of its folder cannot be used.
+        """
+        from punie.agent.models import choices
+
+        written = choices.written(self._model, session.workspace.root, self._environ)
+        current = session.model
+        chosen = [choices.ModelChoice(current, current, "Chosen here")] if current else []
+        return choices.unique([*written, *self._served, *chosen])
+
+    async def look(self) -> bool:
+        """See which models the servers of this machine serve; tell whether that has changed."""
+        from punie.agent.models import choices
+
+        served = await asyncio.to_thread(choices.look_around)
+        changed, self._served = served != self._served, served
+        return changed
 
     async def warm(self, cwd: Path) -> None:
         """Open the model before the first prompt asks for it.
@@ -146,17 +222,20 @@ class Runtime:
         """
         await self.brain(cwd)
 
-    async def brain(self, cwd: Path, *, on_progress: OnProgress | None = None) -> Brain:
-        """Open the model that the settings of a folder lead to, or wait for whoever opens it.
+    async def brain(
+        self, cwd: Path, *, model: str = "", on_progress: OnProgress | None = None
+    ) -> Brain:
+        """Open a model, or wait for whoever opens it.
 
         Args:
             cwd: The session's folder.
+            model: Which; the one that the settings of the folder lead to by default.
             on_progress: Told how downloading and loading go.
 
         Raises:
             PunieError: There is no such model; the message says what to do.
         """
-        name = await asyncio.to_thread(_resolve, self._model, cwd, self._environ)
+        name = await asyncio.to_thread(_resolve, model or self._model, cwd, self._environ)
         opening = self._opening.get(name)
         if opening is None or opening.failed:
             opening = self._opening[name] = _Opening(name)

@@ -10,7 +10,7 @@ import asyncio
 import importlib.util
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -66,20 +66,35 @@ def resolve_name(flag: str | None, cwd: Path, environ: Mapping[str, str]) -> Res
     Raises:
         ConfigError: A settings file cannot be used.
     """
-    if flag:
-        return Resolved(flag, "--model")
-    if name := environ.get("PUNIE_MODEL"):
-        return Resolved(name, "PUNIE_MODEL")
-    if name := config.load_project(cwd).model:
-        return Resolved(name, "[tool.punie] in pyproject.toml")
-    where = config.locations(environ)
-    if name := config.load_user(environ).model:
-        return Resolved(name, str(where.config_file))
-    if name := _jetbrains_model(where.jetbrains_file):
-        return Resolved(name, str(where.jetbrains_file))
+    for written in named(flag, cwd, environ):
+        return written
     if answering := servers.look():
         return Resolved("local", f"the server at {answering[0].url}")
     return Resolved("embedded", "nothing else is configured")
+
+
+def named(flag: str | None, cwd: Path, environ: Mapping[str, str]) -> Iterator[Resolved]:
+    """Find every model that is named somewhere, the one that holds first.
+
+    Args:
+        flag: What `--model` said.
+        cwd: The project's folder.
+        environ: Environment variables.
+
+    Raises:
+        ConfigError: A settings file cannot be used.
+    """
+    where = config.locations(environ)
+    if flag:
+        yield Resolved(flag, "--model")
+    if name := environ.get("PUNIE_MODEL"):
+        yield Resolved(name, "PUNIE_MODEL")
+    if name := config.load_project(cwd).model:
+        yield Resolved(name, "[tool.punie] in pyproject.toml")
+    if name := config.load_user(environ).model:
+        yield Resolved(name, str(where.config_file))
+    if name := _jetbrains_model(where.jetbrains_file):
+        yield Resolved(name, str(where.jetbrains_file))
 
 
 async def open_model(name: str, *, on_progress: OnProgress = ignore_progress) -> OpenedModel:

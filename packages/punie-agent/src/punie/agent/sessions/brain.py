@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
@@ -10,6 +11,7 @@ from punie.agent.config import CheckSettings
 from punie.agent.events import Progress
 from punie.agent.models.spec import ModelSpec
 from punie.agent.tools.base import Tool
+from punie.agent.turns.outcome import Cancellation
 from punie.agent.workspaces.base import Workspace
 
 if TYPE_CHECKING:
@@ -43,6 +45,31 @@ class OpenBrain(Protocol):
             PunieError: There is no model; the message says what to do.
         """
         ...
+
+
+async def opened(
+    open_brain: OpenBrain, cancellation: Cancellation, *, on_progress: OnProgress
+) -> Brain | None:
+    """Open a model; `None` when the person did not want to wait for it.
+
+    Args:
+        open_brain: Opens it.
+        cancellation: The turn that waits.
+        on_progress: Told how far it is.
+
+    Raises:
+        PunieError: There is no model; the message says what to do.
+    """
+    stopped = asyncio.ensure_future(cancellation.wait())
+    opening = asyncio.ensure_future(open_brain(on_progress=on_progress))
+    try:
+        await asyncio.wait({opening, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        return opening.result() if opening.done() else None
+    finally:
+        stopped.cancel()
+        if not opening.done():
+            opening.cancel()
+            await asyncio.wait({opening})
 
 
 class SessionWorkspace(Workspace, Protocol):

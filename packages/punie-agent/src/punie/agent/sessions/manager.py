@@ -66,6 +66,8 @@ class Parts(NamedTuple):
     open_brain: OpenBrain
     standing: Standing | None = None
     """The rules and answers that hold in it."""
+    model: str = ""
+    """The model that was chosen for it; empty leaves it to the settings."""
 
 
 class Sessions:
@@ -92,6 +94,7 @@ class Sessions:
         mode: Mode,
         open_brain: OpenBrain,
         standing: Standing | None = None,
+        model: str = "",
     ) -> Session:
         """Begin a session in a workspace.
 
@@ -101,13 +104,14 @@ class Sessions:
             mode: How much it may do without asking.
             open_brain: Opens its model when the first turn begins.
             standing: The rules and answers that hold in it; none by default.
+            model: The model that was chosen for it; empty leaves it to the settings.
         """
         record = checkpoints = None
         if self._journal is not None:
             from punie.agent.sessions.checkpoints import Checkpoints
             from punie.agent.sessions.record import Record
 
-            record = Record(self._journal, _fresh(session_id, workspace.root, mode))
+            record = Record(self._journal, _fresh(session_id, workspace.root, mode, model=model))
             checkpoints = Checkpoints(self._journal, session_id, workspace)
         session = Session(
             session_id,
@@ -115,6 +119,7 @@ class Sessions:
             mode=mode,
             open_brain=open_brain,
             standing=standing,
+            model=model,
             record=record,
             checkpoints=checkpoints,
         )
@@ -299,11 +304,11 @@ def _read(store: Store, owner: Owner, session_id: str) -> tuple[Stored, Past] | 
     return stored, Past(events, messages, told=stored.told, until=len(events))
 
 
-def _fresh(session_id: str, root: Path, mode: Mode, *, title: str = "") -> Stored:
+def _fresh(session_id: str, root: Path, mode: Mode, *, title: str = "", model: str = "") -> Stored:
     from punie.agent.sessions.store import Stored
 
     now = time.time()
-    settings = msgspec.json.encode({"mode": mode}).decode()
+    settings = msgspec.json.encode({"mode": mode, "model": model}).decode()
     return Stored(
         session_id=session_id,
         cwd=str(root),

@@ -11,8 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from punie.agent.errors import PunieError, UndoError
@@ -28,7 +27,7 @@ from punie.agent.events import (
 from punie.agent.permissions.gate import Ask, Gate, PermissionAnswer, PermissionAsk, Standing
 from punie.agent.permissions.policy import Mode
 from punie.agent.policies.checks import Checks
-from punie.agent.sessions.brain import Brain, OnProgress, OpenBrain, SessionWorkspace
+from punie.agent.sessions.brain import Brain, OpenBrain, SessionWorkspace, opened
 from punie.agent.sessions.questions import Questions
 from punie.agent.sessions.readers import Listener, Readers
 from punie.agent.sessions.recovery import Past, find_cut
@@ -58,6 +57,7 @@ class Session:
         mode: Mode,
         open_brain: OpenBrain,
         standing: Standing | None = None,
+        model: str = "",
         record: Record | None = None,
         past: Past | None = None,
         checkpoints: Checkpoints | None = None,
@@ -69,6 +69,8 @@ class Session:
         self.events: list[AnyEvent] = [] if past is None else past.events
         """Everything that happened, in order; progress is shown but not kept."""
         self.title = ""
+        self.model = model
+        """The model that was chosen for it; empty when nobody did, and the settings decide."""
         self._open_brain = open_brain
         self._record = record
         self._past = past
@@ -99,8 +101,21 @@ class Session:
     @mode.setter
     def mode(self, mode: Mode) -> None:
         self.gate.mode = mode
+        self._keep_settings()
+
+    def think_with(self, model: str, open_brain: OpenBrain) -> None:
+        """Change the model from the next turn on; the conversation stays as it is.
+
+        Args:
+            model: Its name; empty for what the settings lead to.
+            open_brain: Opens it.
+        """
+        self.model, self._open_brain = model, open_brain
+        self._keep_settings()
+
+    def _keep_settings(self) -> None:
         if self._record is not None:
-            self._record.set_settings({"mode": mode})
+            self._record.set_settings({"mode": self.mode, "model": self.model})
 
     @property
     def silent(self) -> bool:
@@ -284,7 +299,7 @@ class Session:
             loop.call_soon_threadsafe(emitter.latest, key, lambda: progress)
 
         try:
-            brain = await self._brain(cancellation, on_progress)
+            brain = await opened(self._open_brain, cancellation, on_progress=on_progress)
         except PunieError as error:
             return TurnOutcome(stop_reason="error", error=str(error), error_code=error.exit_code)
         if brain is None:
@@ -337,18 +352,6 @@ class Session:
             self._record.loaded(restored.messages[: len(past.messages)])
         return restored
 
-    async def _brain(self, cancellation: Cancellation, on_progress: OnProgress) -> Brain | None:
-        """Open the model; `None` when the person did not want to wait for it."""
-        async with _also(cancellation.wait()) as stopped:
-            opening = asyncio.ensure_future(self._open_brain(on_progress=on_progress))
-            try:
-                await asyncio.wait({opening, stopped}, return_when=asyncio.FIRST_COMPLETED)
-                return opening.result() if opening.done() else None
-            finally:
-                if not opening.done():
-                    opening.cancel()
-                    await asyncio.wait({opening})
-
     async def _deliver(self, event: AnyEvent) -> None:
         place = len(self.events)
         notice = None
@@ -384,13 +387,3 @@ def _idle(outcome: TurnOutcome) -> AnyEvent:
     if outcome.stop_reason == "error":
         return StateUpdate(state="idle", stop_reason="error", error=outcome.error)
     return StateUpdate(state="idle", stop_reason=outcome.stop_reason)
-
-
-@asynccontextmanager
-async def _also(awaitable: Awaitable[None]) -> AsyncGenerator[asyncio.Future[None]]:
-    """Run something beside a block and cancel it at the block's end."""
-    task = asyncio.ensure_future(awaitable)
-    try:
-        yield task
-    finally:
-        task.cancel()
