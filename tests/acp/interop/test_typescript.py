@@ -1,0 +1,185 @@
+"""The official TypeScript SDK: its client with Punie's agent, its server with Punie's client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from punie.acp.agent_side import serve
+from punie.acp.client_side import connect
+from punie.acp.schema import v1
+from punie.acp.testing import INITIALIZE, RecordingClient
+from punie.acp.testing.bench_agent import BenchAgent
+from punie.acp.transports.websocket import Endpoint, dial
+
+Typescript = Callable[..., dict[str, Any]]
+
+HELLO = {
+    "method": "initialize",
+    "params": {
+        "protocolVersion": 1,
+        "clientCapabilities": {"fs": {"readTextFile": True, "writeTextFile": True}},
+        "clientInfo": {"name": "typescript", "version": "2.4.0"},
+    },
+}
+
+
+def new(folder: Path | str) -> dict[str, Any]:
+    return {"method": "session/new", "params": {"cwd": str(folder), "mcpServers": []}}
+
+
+def kinds(seen: dict[str, Any]) -> list[str]:
+    return [update["sessionUpdate"] for update in seen["updates"]]
+
+
+def test_its_client_writes_a_file_through_the_editor_after_a_permission(
+    typescript: Typescript, punie: list[str], project: Path
+) -> None:
+    steps = [HELLO, new(project), {"prompt": "write note.txt kept"}, {"prompt": "read note.txt"}]
+    seen = typescript("v1", punie, steps)
+    hello, session, *turns = seen["results"]
+    assert hello["agentInfo"]["name"] == "punie"
+    assert session["configOptions"]
+    assert [turn["answer"]["stopReason"] for turn in turns] == ["end_turn", "end_turn"]
+    assert (project / "note.txt").read_text("utf-8") == "kept"
+    asked = next(one for one in seen["asked"] if "options" in one)
+    assert asked["toolCall"]["title"] == "Write note.txt"
+    assert kinds(seen).index("tool_call") < kinds(seen).index("tool_call_update")
+
+
+def test_every_update_of_a_turn_reaches_its_client_before_the_answer(
+    typescript: Typescript, punie: list[str], project: Path
+) -> None:
+    seen = typescript("v1", punie, [HELLO, new(project), {"prompt": "hello"}])
+    told = [update for update in seen["updates"] if update["sessionUpdate"] != "usage_update"]
+    assert told[-1]["content"]["text"].startswith("Hello")
+    assert seen["results"][-1]["updates"] >= len(told)
+
+
+def test_a_rejected_permission_of_its_client_changes_nothing(
+    typescript: Typescript, punie: list[str], project: Path
+) -> None:
+    steps = [HELLO, new(project), {"prompt": "write note.txt no"}]
+    seen = typescript("v1", punie, steps, permission="reject")
+    assert seen["results"][-1]["answer"]["stopReason"] == "end_turn"
+    assert not (project / "note.txt").exists()
+    statuses = [update.get("status") for update in seen["updates"]]
+    assert "failed" in statuses
+    assert "completed" not in statuses
+
+
+def test_its_client_cancels_a_turn_and_the_next_one_runs(
+    typescript: Typescript, punie: list[str], project: Path
+) -> None:
+    cancelled = {"prompt": "count slowly to 500", "cancelAt": "agent_message_chunk"}
+    seen = typescript("v1", punie, [HELLO, new(project), cancelled, {"prompt": "hello"}])
+    assert [turn["answer"]["stopReason"] for turn in seen["results"][2:]] == [
+        "cancelled",
+        "end_turn",
+    ]
+
+
+def test_its_client_cancels_a_turn_while_a_permission_is_open(
+    typescript: Typescript, punie: list[str], project: Path
+) -> None:
+    cancelled = {"prompt": "write note.txt no", "cancelAt": "tool_call"}
+    seen = typescript("v1", punie, [HELLO, new(project), cancelled], permission="hang")
+    assert seen["results"][-1]["answer"]["stopReason"] == "cancelled"
+    assert not (project / "note.txt").exists()
+
+
+def test_its_client_has_two_sessions_that_know_nothing_of_each_other(
+    typescript: Typescript, punie: list[str], project: Path
+) -> None:
+    prompt = {"prompt": "write note.txt kept"}
+    steps = [HELLO, new(project), prompt, HELLO, new(project), {"prompt": "read note.txt"}]
+    seen = typescript("v1", punie, steps)
+    assert seen["results"][0] == seen["results"][3]
+    assert seen["results"][1]["sessionId"] != seen["results"][4]["sessionId"]
+    assert seen["results"][-1]["answer"]["stopReason"] == "end_turn"
+
+
+def test_its_client_gets_the_codes_of_the_specification(
+    typescript: Typescript, punie: list[str], project: Path
+) -> None:
+    steps = [
+        new(project),
+        HELLO,
+        {"method": "_unknown/method", "params": {}},
+        {"method": "session/set_mode", "params": {"sessionId": "nobody", "modeId": "ask"}},
+        {"method": "session/new", "params": {"cwd": "relative", "mcpServers": []}},
+    ]
+    results = typescript("v1", punie, steps)["results"]
+    codes = [result.get("error", {}).get("code") for result in results]
+    assert codes == [-32600, None, -32601, -32002, -32602]
+
+
+def test_a_large_update_passes_in_one_piece(typescript: Typescript) -> None:
+    agent = [sys.executable, "-m", "punie.acp.testing.bench_agent"]
+    seen = typescript("v1", agent, [HELLO, new("/"), {"prompt": "bench:big:2:5000000"}])
+    sizes = [len(json.dumps(update)) for update in seen["updates"]]
+    assert max(sizes) > 5_000_000
+    assert seen["results"][-1] == {"answer": {"stopReason": "end_turn"}, "updates": 4}
+
+
+# Over WebSocket
+
+
+@pytest.fixture
+async def endpoint() -> AsyncIterator[str]:
+    """The URL of an agent made here."""
+    served = Endpoint(lambda transport, _: serve(BenchAgent, transport))
+    app = web.Application()
+    app.router.add_get("/acp", served.handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"ws://127.0.0.1:{runner.addresses[0][1]}/acp"
+    await served.aclose()
+    await runner.cleanup()
+
+
+async def test_its_websocket_client_is_served(typescript: Typescript, endpoint: str) -> None:
+    steps = [HELLO, new("/"), {"prompt": "bench:stream:500:100"}, {"prompt": "nonsense"}]
+    seen = await asyncio.to_thread(typescript, "v1", [endpoint], steps)
+    assert seen["results"][2] == {"answer": {"stopReason": "end_turn"}, "updates": 500}
+    assert seen["results"][3]["error"]["code"] == -32602
+
+
+def text(session_id: str, said: str) -> v1.PromptRequest:
+    return v1.PromptRequest(session_id=session_id, prompt=[v1.TextContent(text=said)])
+
+
+async def test_its_websocket_server_is_driven_from_here(typescript_server: str) -> None:
+    waiting = asyncio.Event()
+
+    class Client(RecordingClient):
+        async def session_update(self, params: v1.SessionNotification) -> None:
+            await super().session_update(params)
+            if self.text.endswith("waiting"):
+                waiting.set()
+
+    client = Client()
+    transport = await dial(typescript_server)
+    assert transport.connection_id
+    assert not transport.resumable
+    async with connect(client, transport) as agent:
+        await agent.initialize(INITIALIZE)
+        assert agent.info == v1.Implementation(name="typescript", version="1")
+        new_session = v1.NewSessionRequest(cwd="/", mcp_servers=[])
+        session_id = (await agent.new_session(new_session)).session_id
+        await agent.prompt(text(session_id, "x" * 1_000_000))
+        assert client.text == "x" * 1_000_000
+        await agent.prompt(text(session_id, "ask"))
+        assert client.text.endswith("yes")
+        turn = asyncio.ensure_future(agent.prompt(text(session_id, "hang")))
+        await waiting.wait()
+        await agent.cancel(session_id)
+        assert (await turn).stop_reason == "cancelled"
