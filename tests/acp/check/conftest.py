@@ -61,6 +61,9 @@ def initialize(id, params):
     version = params["protocolVersion"]
     result = {"protocolVersion": version if FAULT == "echo" else 1,
               "agentCapabilities": {"sessionCapabilities": {"list": {}, "close": {}}}}
+    if FAULT == "two" and version > 1: result["protocolVersion"] = 2
+    if FAULT == "resume": result["agentCapabilities"]["sessionCapabilities"]["resume"] = {}
+    if FAULT == "long line": sys.stdout.write("x" * (2**26 + 1) + "\n")
     if FAULT == "version": result["protocolVersion"] = 0
     if FAULT == "shape": result["agentCapabilities"] = True
     if FAULT == "login": result["authMethods"] = [{"id": "t", "name": "T", "type": "terminal"}]
@@ -79,6 +82,7 @@ def new_session(id, params):
     session = f"s{len(sessions)}"
     if FAULT == "same": session = "s"
     if FAULT == "nothing": session = ""
+    if FAULT == "numbered": return reply(id, {"sessionId": 5})
     sessions[session] = params["cwd"]
     if FAULT == "early": update(session, "available_commands_update", availableCommands=[])
     reply(id, {"sessionId": session, "configOptions": OPTIONS})
@@ -94,7 +98,10 @@ def prompt(id, params):
 
 def run(id, session, text):
     stop = "end_turn"
-    if "slowly" in text:
+    if "slowly" in text and FAULT == "impatient" and sessions.setdefault("slow", 0):
+        say(session, "later")
+    elif "slowly" in text:
+        sessions["slow"] = 1
         for number in range(100):
             if {id, session} & cancelled:
                 stop = "cancelled"
@@ -118,11 +125,14 @@ def write(session):
     path = os.path.join(sessions[session], "conformance.txt")
     if FAULT != "no call": update(session, "tool_call", toolCallId="t", title="Write")
     if FAULT == "reads": say(session, str(ask("fs/read_text_file", {"sessionId": session, "path": path})))
+    if FAULT == "reads itself": say(session, str(ask("fs/read_text_file", {"sessionId": session, "path": __file__})))
+    if FAULT == "asks": say(session, str(ask("_own/x", {})))
     options = [{"optionId": "y", "name": "Yes", "kind": "allow_once"},
                {"optionId": "n", "name": "No", "kind": "reject_once"}]
     if FAULT == "options": options[1]["optionId"] = "y"
     outcome = ask("session/request_permission", {
         "sessionId": session, "toolCall": {"toolCallId": "t"}, "options": options})["outcome"]
+    if FAULT == "fs rejected": ask("fs/write_text_file", {"sessionId": session, "path": path, "content": "x"})
     if FAULT == "effect" or outcome.get("optionId") == "y":
         if FAULT == "fs": ask("fs/write_text_file", {"sessionId": session, "path": path, "content": "x"})
         else: open(path, "w").close()

@@ -66,6 +66,10 @@ OTHER_FAULTS = [
     ("session.config", "any option"),
     ("wire.scalar", "dies"),
     ("permission.cancelled", "effect"),
+    ("permission.rejected", "fs rejected"),
+    ("initialize.version-newer", "two"),
+    ("capabilities.answered", "resume"),
+    ("wire.stdout", "long line"),
 ]
 
 
@@ -107,6 +111,7 @@ async def test_what_a_prompt_cannot_bring_about_is_skipped_with_the_reason(agent
     [
         ("auth", "session.new", "the agent asks for a login first"),
         ("no options", "session.config", "the agent has no config options"),
+        ("impatient", "prompt.cancel-request", "the long prompt ended, or said nothing, before it could be cancelled"),
     ],
 )
 async def test_what_the_agent_does_not_offer_is_skipped_with_the_reason(
@@ -121,10 +126,11 @@ async def test_many_stray_lines_are_counted(agent: Command) -> None:
     assert verdict.seen.startswith('10 times: "Welcome!"; "Welcome!"; "Welcome!"; ...')
 
 
-async def test_an_agent_may_read_the_file_through_a_client_that_serves_files(
-    agent: Command,
+@pytest.mark.parametrize("fault", ["reads", "reads itself", "asks"])
+async def test_an_agent_may_ask_a_client_for_files_and_for_what_it_does_not_serve(
+    agent: Command, fault: str
 ) -> None:
-    (verdict,) = await examine(agent("reads"), timeout=5.0, only=["permission.rejected"])
+    (verdict,) = await examine(agent(fault), timeout=5.0, only=["permission.rejected"])
     assert verdict.outcome == "held"
 
 
@@ -232,3 +238,9 @@ def test_a_report_counts_and_can_be_read_by_programs() -> None:
     rows = {row["id"]: row for row in json.loads(as_json(verdicts))["requirements"]}
     assert rows["wire.ids"]["outcome"] == "held"
     assert rows["wire.ids"]["source"].startswith("https://www.jsonrpc.org/")
+
+
+async def test_a_session_without_an_id_cannot_be_gone_on_with(agent: Command) -> None:
+    (verdict,) = await examine(agent("numbered"), timeout=5.0, only=["prompt.answer"])
+    assert verdict.outcome == "skipped"
+    assert "session/new" in verdict.seen

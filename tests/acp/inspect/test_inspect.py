@@ -76,6 +76,27 @@ def test_the_exit_code_of_the_agent_is_passed_on_while_stdin_is_open() -> None:
         assert "NOT JSON" in process.stderr.read().decode()
 
 
+def test_an_agent_that_does_not_listen_any_more_is_waited_for() -> None:
+    script = "import os, time; os.close(0); print('deaf', flush=True); time.sleep(60)"
+    with subprocess.Popen(
+        [*INSPECT, "--", sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"deaf\n"
+        process.stdin.write(b'{"method":"m"}\n{"method":"n"}\n')
+        process.stdin.close()
+        while b"client -> agent" not in process.stderr.readline():
+            pass
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 128 + signal.SIGTERM
+
+
 def test_sigterm_is_passed_on() -> None:
     agent = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
     with subprocess.Popen(

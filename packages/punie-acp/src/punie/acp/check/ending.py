@@ -81,7 +81,7 @@ def _processes() -> list[_Process]:
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             process = _Process(stat.read_text("utf-8", errors="replace"))
-        except (FileNotFoundError, ProcessLookupError):  # it ended just now
+        except (FileNotFoundError, ProcessLookupError):  # pragma: no cover - it ended just now
             continue
         if process.running:
             found.append(process)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from punie.acp.errors import AgentStartError
 from punie.acp.inspect.lines import Describer
@@ -86,12 +86,11 @@ def inspect(command: Sequence[str], *, record: Path | None = None) -> int:
 
 def _pass_on(agent: subprocess.Popen[bytes], witness: _Witness) -> int:
     """Copy both ways until the agent has ended."""
-    if agent.stdin is None or agent.stdout is None:
-        raise RuntimeError("the pipes were asked for")
+    to_agent, from_agent = cast("IO[bytes]", agent.stdin), cast("IO[bytes]", agent.stdout)
     # Objects of its own: a thread that still reads sys.stdin makes Python abort when it exits.
     stdin, stdout = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    down = threading.Thread(target=_copy, args=(stdin, agent.stdin, "client", witness), daemon=True)
-    up = threading.Thread(target=_copy, args=(agent.stdout, stdout, "agent", witness), daemon=True)
+    down = threading.Thread(target=_copy, args=(stdin, to_agent, "client", witness), daemon=True)
+    up = threading.Thread(target=_copy, args=(from_agent, stdout, "agent", witness), daemon=True)
     down.start()
     up.start()
     code = agent.wait()
