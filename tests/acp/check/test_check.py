@@ -111,7 +111,11 @@ async def test_what_a_prompt_cannot_bring_about_is_skipped_with_the_reason(agent
     [
         ("auth", "session.new", "the agent asks for a login first"),
         ("no options", "session.config", "the agent has no config options"),
-        ("impatient", "prompt.cancel-request", "the long prompt ended, or said nothing, before it could be cancelled"),
+        (
+            "impatient",
+            "prompt.cancel-request",
+            "the long prompt ended, or said nothing, before it could be cancelled",
+        ),
     ],
 )
 async def test_what_the_agent_does_not_offer_is_skipped_with_the_reason(
