@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from punie.acp.agent_side import serve_dual
 from punie.acp.client_side import AgentProxy
 from punie.acp.schema import v1
-from punie.acp.testing import EVERYTHING, RecordingClient, linked
+from punie.acp.testing import EVERYTHING, RecordingClient, served
+from punie.acp.transports.base import Transport
 from punie.agent.acp.agent import PunieAgent
 from punie.agent.runtime import Runtime
 
@@ -66,10 +68,11 @@ def opened(project: Path, environment: dict[str, str]) -> Open:
     async def open_session(
         client: Editor, capabilities: v1.ClientCapabilities = EVERYTHING
     ) -> AsyncIterator[Editor]:
-        def make(proxy: Any) -> PunieAgent:
-            return PunieAgent(proxy, lambda: Runtime(model="test", environ=environment))
+        def make(transport: Transport) -> Any:
+            host = lambda: Runtime(model="test", environ=environment)  # noqa: E731
+            return serve_dual(lambda proxy: PunieAgent(proxy, host), transport)
 
-        async with linked(make, client) as agent:
+        async with served(make, client) as agent:
             hello = v1.InitializeRequest(protocol_version=1, client_capabilities=capabilities)
             await agent.initialize(hello)
             request = v1.NewSessionRequest(cwd=str(project), mcp_servers=[])

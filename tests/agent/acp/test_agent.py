@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from punie.acp.agent_side import serve_dual
 from punie.acp.errors import RequestError
 from punie.acp.schema import v1
-from punie.acp.testing import INITIALIZE, RecordingClient, linked
+from punie.acp.testing import INITIALIZE, RecordingClient, served
+from punie.acp.transports.base import Transport
 from punie.agent.acp.agent import PunieAgent
 from punie.agent.runtime import Runtime
 
@@ -23,15 +25,22 @@ FILES = v1.ClientCapabilities(
 )
 
 
-def agent_of(proxy: Any) -> PunieAgent:
-    return PunieAgent(proxy, lambda: Runtime(model="test"))
+def agent_of(transport: Transport) -> Any:
+    return serve_dual(lambda proxy: PunieAgent(proxy, lambda: Runtime(model="test")), transport)
 
 
 async def test_only_what_works_is_advertised() -> None:
-    async with linked(agent_of, RecordingClient()) as agent:
+    async with served(agent_of, RecordingClient()) as agent:
         answer = await agent.initialize(INITIALIZE)
     assert answer.agent_capabilities == v1.AgentCapabilities(
-        prompt_capabilities=v1.PromptCapabilities(embedded_context=True)
+        load_session=True,
+        prompt_capabilities=v1.PromptCapabilities(embedded_context=True),
+        session_capabilities=v1.SessionCapabilities(
+            list=v1.SessionListCapabilities(),
+            resume=v1.SessionResumeCapabilities(),
+            close=v1.SessionCloseCapabilities(),
+        ),
+        auth=v1.AgentAuthCapabilities(logout=v1.LogoutCapabilities()),
     )
     assert [method.type for method in answer.auth_methods] == [None]
     assert answer.agent_info is not None
@@ -39,7 +48,7 @@ async def test_only_what_works_is_advertised() -> None:
 
 
 async def test_the_one_way_to_log_in_asks_for_nothing() -> None:
-    async with linked(agent_of, RecordingClient()) as agent:
+    async with served(agent_of, RecordingClient()) as agent:
         method = (await agent.initialize(INITIALIZE)).auth_methods[0]
         await agent.authenticate(v1.AuthenticateRequest(method_id=method.id))
         with pytest.raises(RequestError) as refused:
@@ -49,7 +58,7 @@ async def test_the_one_way_to_log_in_asks_for_nothing() -> None:
 
 @pytest.mark.parametrize("cwd", ["relative", "/does/not/exist"])
 async def test_a_session_needs_an_absolute_existing_folder(cwd: str) -> None:
-    async with linked(agent_of, RecordingClient()) as agent:
+    async with served(agent_of, RecordingClient()) as agent:
         await agent.initialize(INITIALIZE)
         with pytest.raises(RequestError) as refused:
             await agent.new_session(v1.NewSessionRequest(cwd=cwd, mcp_servers=[]))
@@ -235,10 +244,11 @@ async def test_two_sessions_work_side_by_side(opened: Open, project: Path) -> No
 async def test_a_model_that_is_not_there_is_an_error_of_one_line(
     project: Path, environment: dict[str, str]
 ) -> None:
-    def make(proxy: Any) -> PunieAgent:
-        return PunieAgent(proxy, lambda: Runtime(model="nonsense", environ=environment))
+    def make(transport: Transport) -> Any:
+        host = lambda: Runtime(model="nonsense", environ=environment)  # noqa: E731
+        return serve_dual(lambda proxy: PunieAgent(proxy, host), transport)
 
-    async with linked(make, Editor()) as agent:
+    async with served(make, Editor()) as agent:
         await agent.initialize(INITIALIZE)
         request = v1.NewSessionRequest(cwd=str(project), mcp_servers=[])
         session_id = (await agent.new_session(request)).session_id

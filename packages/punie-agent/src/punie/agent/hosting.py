@@ -5,9 +5,10 @@ Whoever hosts it brings a transport and speaks ACP on it, as with any other agen
 
 from __future__ import annotations
 
-from punie.acp.agent_side import serve
+from punie.acp.agent_side import serve_dual
 from punie.acp.transports.base import Transport
-from punie.agent.acp.agent import Host, PunieAgent
+from punie.agent.acp.agent import PunieAgent
+from punie.agent.acp.host import Host
 
 
 async def serve_agent(transport: Transport, *, model: str | None) -> None:
@@ -23,4 +24,4 @@ async def serve_agent(transport: Transport, *, model: str | None) -> None:
 
         return Runtime(model=model)
 
-    await serve(lambda client: PunieAgent(client, open_host), transport)
+    await serve_dual(lambda client: PunieAgent(client, open_host), transport)

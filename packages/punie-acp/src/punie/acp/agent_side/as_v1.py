@@ -282,7 +282,7 @@ class AsV1:
         return choices | {"meta": answer.meta}
 
     async def _choose(self, category: str, session_id: str, value: str, *, method: str) -> None:
-        from punie.acp.versions.config import of_category
+        from punie.acp.versions.config import of_category, options_to_v1
 
         choose = self._optional("set_session_config_option", method)
         writer = self._speaker.session(session_id).writer
@@ -295,7 +295,10 @@ class AsV1:
         )
         options = (await choose(request)).config_options
         if options != before:
-            await self._speaker.send(session_id, writer.choose(options))
+            writer.note_options(options)
+            complete = options_to_v1(options, booleans=writer.booleans)
+            update = v1.ConfigOptionUpdate(config_options=complete)
+            await self._speaker.send(session_id, [update])
 
     def _optional(self, attribute: str, method: str) -> Callable[..., Any]:
         handler = getattr(self._agent, attribute, None)

@@ -9,13 +9,15 @@ Nothing here is imported by the rest of the package.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 from punie.acp.agent_side import Agent, ClientProxy, serve
 from punie.acp.client_side import AgentProxy, Client, connect
 from punie.acp.errors import RequestError
 from punie.acp.schema import v1
+from punie.acp.transports.base import Transport
 from punie.acp.transports.memory import pair
 
 EVERYTHING = v1.ClientCapabilities(
@@ -86,14 +88,28 @@ class RecordingClient:
 async def linked(
     make_agent: Callable[[ClientProxy], Agent], client: Client
 ) -> AsyncGenerator[AgentProxy, None]:
-    """Serve an agent to a client over linked in-memory transports.
+    """Serve an agent of version 1 to a client over linked in-memory transports.
 
     Args:
         make_agent: Builds the agent.
         client: Serves what it asks.
     """
+    async with served(lambda transport: serve(make_agent, transport), client) as agent:
+        yield agent
+
+
+@asynccontextmanager
+async def served(
+    serve_on: Callable[[Transport], Coroutine[Any, Any, None]], client: Client
+) -> AsyncGenerator[AgentProxy, None]:
+    """Connect a client to an agent over linked in-memory transports.
+
+    Args:
+        serve_on: Serves the agent, such as with `punie.acp.agent_side.serve_dual`.
+        client: Serves what it asks.
+    """
     agent_end, client_end = pair()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(serve(make_agent, agent_end))
+        tasks.create_task(serve_on(agent_end))
         async with connect(client, client_end) as agent:
             yield agent

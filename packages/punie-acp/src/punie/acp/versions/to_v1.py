@@ -95,7 +95,7 @@ class SessionWriter:
             case v2.Notice():
                 return [self._notice(update)]
             case v2.CompactionUpdate() | v2.CompactionSummaryChunk():
-                return [_compaction(update)] if self._compaction else []
+                return self._compact(update)
             case _:
                 return []  # states, and what no agent sends
 
@@ -212,6 +212,17 @@ class SessionWriter:
         return [
             v1.Plan(entries=[e for entries in self._plans.values() for e in entries], meta=meta)
         ]
+
+    def _compact(
+        self, update: v2.CompactionUpdate | v2.CompactionSummaryChunk
+    ) -> list[v1.SessionUpdate]:
+        """A client that shows no compactions is told once it is done."""
+        if self._compaction:
+            return [_compaction(update)]
+        if isinstance(update, v2.CompactionUpdate) and update.status == "completed":
+            told = "The conversation was shortened to make room"
+            return [self._notice(v2.Notice(severity="info", title=told))]
+        return []
 
     def _notice(self, notice: v2.Notice) -> v1.SessionUpdate:
         """A client that shows no notices gets them as reasoning: nobody is left in the dark."""

@@ -1,153 +1,137 @@
-"""Punie for an ACP client, protocol version 1: sessions, prompts, modes, permissions.
+"""Punie for an ACP client of either protocol version: sessions, prompts, permissions.
 
 Everything up to the answer of `initialize` loads the protocol and nothing else; sessions come with
-the first `session/new`, and the model stack after its answer, in the background. Sessions live as
-long as the process: loading old ones is not advertised.
+the first `session/new`, and the model stack after its answer, in the background.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from importlib.metadata import version
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-from punie.acp.agent_side import ClientProxy
+from punie.acp.agent_side import DualClientProxy
 from punie.acp.errors import ErrorCode, RequestError
-from punie.acp.schema import v1
+from punie.acp.schema import v2
+from punie.agent.acp.handshake import NO_LOGIN, introduction
 
 if TYPE_CHECKING:
-    from punie.agent.permissions.policy import Mode
+    from punie.agent.acp.host import Host
+    from punie.agent.acp.prompts import Prompts
+    from punie.agent.acp.reader import ClientReader
     from punie.agent.sessions.brain import SessionWorkspace
-    from punie.agent.sessions.manager import Sessions
     from punie.agent.sessions.session import Session
 
 log = logging.getLogger(__name__)
 
-PROTOCOL_VERSION = 1
-NO_LOGIN = "none"
-"""The id of the one way to log in, which asks for nothing."""
 WARM_UP_AFTER = 0.05
 """Seconds from `session/new` until the model stack loads: the answer goes out first."""
-MODE_OPTION = "mode"
-
-
-class Host(Protocol):
-    """What opens sessions: `punie.agent.runtime.Runtime`."""
-
-    @property
-    def sessions(self) -> Sessions:
-        """The open ones."""
-        ...
-
-    def open_session(
-        self,
-        cwd: Path,
-        *,
-        session_id: str | None = None,
-        mode: Mode | None = None,
-        workspace: SessionWorkspace | None = None,
-    ) -> Session:
-        """Begin one."""
-        ...
-
-    async def warm(self, cwd: Path) -> None:
-        """Open its model before the first prompt."""
-        ...
-
-    async def aclose(self) -> None:
-        """End all of them."""
-        ...
 
 
 class PunieAgent:
-    """One client's agent; implements `punie.acp.agent_side.Agent`."""
+    """One client's agent; implements `punie.acp.agent_side.DualAgent`."""
 
-    def __init__(self, client: ClientProxy, open_host: Callable[[], Host]) -> None:
+    def __init__(self, client: DualClientProxy, open_host: Callable[[], Host]) -> None:
         """Begin.
 
         Args:
             client: The client.
-            open_host: Called by the first `session/new`.
+            open_host: Called by the first request about sessions.
         """
         self._client = client
         self._open_host = open_host
         self._host: Host | None = None
+        self._prompts: Prompts | None = None
+        self._readers: dict[str, ClientReader] = {}
         self._background: set[asyncio.Task[None]] = set()
 
-    async def initialize(self, params: v1.InitializeRequest) -> v1.InitializeResponse:
-        """Say what Punie can do; only what works is advertised."""
-        return v1.InitializeResponse(
-            protocol_version=PROTOCOL_VERSION,
-            agent_capabilities=v1.AgentCapabilities(
-                prompt_capabilities=v1.PromptCapabilities(embedded_context=True),
-            ),
-            auth_methods=[
-                v1.AuthMethodAgent(
-                    id=NO_LOGIN,
-                    name="No login needed",
-                    description="Punie uses the models of this machine.",
-                )
-            ],
-            agent_info=v1.Implementation(
-                name="punie", title="Punie", version=version("punie-agent")
-            ),
-        )
+    async def initialize(self, params: v2.InitializeRequest) -> v2.InitializeResponse:
+        """Say what Punie can do."""
+        return introduction()
 
-    async def authenticate(self, params: v1.AuthenticateRequest) -> v1.AuthenticateResponse:
+    async def login(self, params: v2.LoginAuthRequest) -> v2.LoginAuthResponse:
         """Accept: there is nothing to prove."""
         if params.method_id != NO_LOGIN:
             raise RequestError.invalid_params("unknown method", path="$.methodId")
-        return v1.AuthenticateResponse()
+        return v2.LoginAuthResponse()
 
-    async def new_session(self, params: v1.NewSessionRequest) -> v1.NewSessionResponse:
+    async def logout(self, params: v2.LogoutAuthRequest) -> v2.LogoutAuthResponse:
+        """Accept: there was nothing to prove."""
+        return v2.LogoutAuthResponse()
+
+    async def new_session(self, params: v2.NewSessionRequest) -> v2.NewSessionResponse:
         """Open a session in a folder."""
-        cwd = Path(params.cwd)
-        if not cwd.is_absolute() or not await asyncio.to_thread(cwd.is_dir):
-            raise RequestError.invalid_params("must be an absolute, existing folder", path="$.cwd")
+        from punie.agent.acp.options import options_of
+        from punie.agent.sessions.manager import new_session_id
+
+        cwd = await _folder(params.cwd)
         if params.mcp_servers:
             log.warning("MCP servers are not supported yet and are left out")
-        session = self._open(cwd)
-        asyncio.get_running_loop().call_later(WARM_UP_AFTER, self._warm_up, cwd)
-        return v1.NewSessionResponse(
-            session_id=session.id, modes=_modes(session), config_options=_config_options(session)
-        )
+        session_id = new_session_id()
+        with _told():
+            workspace = self._workspace(session_id, cwd)
+            session = self._here.open_session(cwd, session_id=session_id, workspace=workspace)
+        self._reader(session).attach()
+        self._warm_up_soon(cwd)
+        return v2.NewSessionResponse(session_id=session.id, config_options=options_of(session))
 
-    async def prompt(self, params: v1.PromptRequest) -> v1.PromptResponse:
-        """Run a turn; its updates are on the wire before this returns."""
+    async def resume_session(self, params: v2.ResumeSessionRequest) -> v2.ResumeSessionResponse:
+        """Join a session that is open, or open one that is kept."""
+        from punie.agent.acp.options import options_of
+
+        if isinstance(params.replay_from, v2.UnknownVariant):
+            raise RequestError.invalid_params("unknown cursor", path="$.replayFrom")
+        cwd = await _folder(params.cwd)
+        workspace = self._workspace(params.session_id, cwd)
+        with _told(params.session_id):
+            session = await self._here.load_session(params.session_id, cwd=cwd, workspace=workspace)
+        reader = self._reader(session)
+        if params.replay_from is None:
+            reader.attach()
+        else:
+            await reader.join()
+        await reader.tell_state()
+        self._warm_up_soon(cwd)
+        return v2.ResumeSessionResponse(config_options=options_of(session))
+
+    async def list_sessions(self, params: v2.ListSessionsRequest) -> v2.ListSessionsResponse:
+        """Name the sessions that are open or kept, the newest first."""
+        from punie.agent.acp.listing import page
+
+        with _told():
+            return await page(self._here.sessions, params)
+
+    async def close_session(self, params: v2.CloseSessionRequest) -> v2.CloseSessionResponse:
+        """End a session; what is kept of it stays."""
+        self._session(params.session_id)
+        await self._here.sessions.close(params.session_id)
+        self._forget(params.session_id)
+        return v2.CloseSessionResponse()
+
+    async def prompt(self, params: v2.PromptRequest) -> v2.PromptResponse:
+        """Take a prompt, after those that came before it."""
         from punie.agent.acp.content import prompt_text
 
         session = self._session(params.session_id)
-        outcome = await session.prompt(prompt_text(params.prompt, root=session.workspace.root))
-        if outcome.stop_reason == "error":
-            raise RequestError(ErrorCode.INTERNAL_ERROR, outcome.error, {"message": outcome.error})
-        return v1.PromptResponse(stop_reason=outcome.stop_reason)
+        text = prompt_text(params.prompt, root=session.workspace.root)
+        return v2.PromptResponse(message_id=await self._prompts_here.put(session, text))
 
-    async def cancel(self, params: v1.CancelNotification) -> None:
-        """Stop a session's turn."""
+    async def cancel(self, params: v2.CancelSessionNotification) -> None:
+        """Stop a session's turn, and drop the prompts that wait."""
         self._session(params.session_id).cancel()
 
-    async def set_session_mode(self, params: v1.SetSessionModeRequest) -> v1.SetSessionModeResponse:
-        """Change the mode."""
-        session = self._session(params.session_id)
-        if self._set_mode(session, params.mode_id, path="$.modeId"):
-            options = v1.ConfigOptionUpdate(config_options=_config_options(session))
-            await self._client.session_update(session.id, options)
-        return v1.SetSessionModeResponse()
-
     async def set_session_config_option(
-        self, params: v1.SetSessionConfigOptionRequest
-    ) -> v1.SetSessionConfigOptionResponse:
-        """Change the mode, the newer way."""
+        self, params: v2.SetSessionConfigOptionRequest
+    ) -> v2.SetSessionConfigOptionResponse:
+        """Choose the value of a config option."""
+        from punie.agent.acp.options import choose, options_of
+
         session = self._session(params.session_id)
-        if params.config_id != MODE_OPTION:
-            raise RequestError.invalid_params("unknown option", path="$.configId")
-        if self._set_mode(session, params.value, path="$.value"):
-            mode = v1.CurrentModeUpdate(current_mode_id=session.mode)
-            await self._client.session_update(session.id, mode)
-        return v1.SetSessionConfigOptionResponse(config_options=_config_options(session))
+        choose(session, params)
+        return v2.SetSessionConfigOptionResponse(config_options=options_of(session))
 
     async def close(self) -> None:
         """End every turn and what it started."""
@@ -156,49 +140,78 @@ class PunieAgent:
         if self._host is not None:
             await self._host.aclose()
 
-    def _open(self, cwd: Path) -> Session:
-        from punie.agent.acp.reader import attach
-        from punie.agent.errors import PunieError
-        from punie.agent.sessions.manager import new_session_id
-        from punie.agent.workspaces.acp import AcpWorkspace
-        from punie.agent.workspaces.local import LocalWorkspace
-
+    @property
+    def _here(self) -> Host:
         if self._host is None:
             self._host = self._open_host()
-        session_id = new_session_id()
-        workspace = AcpWorkspace(self._client, session_id, LocalWorkspace(cwd))
-        try:
-            session = self._host.open_session(cwd, session_id=session_id, workspace=workspace)
-        except PunieError as error:
-            message = str(error)
-            raise RequestError(ErrorCode.INTERNAL_ERROR, message, {"message": message}) from error
-        attach(session, self._client)
-        return session
+        return self._host
+
+    @property
+    def _prompts_here(self) -> Prompts:
+        if self._prompts is None:
+            from punie.agent.acp.prompts import Prompts
+
+            self._prompts = Prompts()
+        return self._prompts
+
+    def _reader(self, session: Session) -> ClientReader:
+        from punie.agent.acp.reader import ClientReader
+
+        if session.id not in self._readers:
+            before = self._prompts_here.let_in
+            self._readers[session.id] = ClientReader(session, self._client, before=before)
+        return self._readers[session.id]
+
+    def _forget(self, session_id: str) -> None:
+        reader = self._readers.pop(session_id, None)
+        if reader is not None:
+            reader.detach()
+
+    def _workspace(self, session_id: str, cwd: Path) -> SessionWorkspace:
+        """The editor's texts and terminals when it has some (version 1 alone), else this disk."""
+        from punie.agent.workspaces.local import LocalWorkspace
+
+        local = LocalWorkspace(cwd)
+        if self._client.v1 is None:
+            return local
+        from punie.agent.workspaces.acp import AcpWorkspace
+
+        return AcpWorkspace(self._client.v1, session_id, local)
 
     def _session(self, session_id: str) -> Session:
         if self._host is None:
             raise RequestError.session_not_found(session_id)
-        try:
+        with _told(session_id):
             return self._host.sessions.get(session_id)
-        except LookupError:
-            raise RequestError.session_not_found(session_id) from None
 
-    def _set_mode(self, session: Session, mode: Any, *, path: str) -> bool:
-        from punie.agent.permissions.policy import MODES
+    def _warm_up_soon(self, cwd: Path) -> None:
+        asyncio.get_running_loop().call_later(WARM_UP_AFTER, self._warm_up, self._here, cwd)
 
-        if mode not in MODES:
-            raise RequestError.invalid_params(f"must be one of {', '.join(MODES)}", path=path)
-        changed = session.mode != mode
-        session.mode = mode
-        return changed
-
-    def _warm_up(self, cwd: Path) -> None:
-        host = self._host
-        if host is None:
-            return
+    def _warm_up(self, host: Host, cwd: Path) -> None:
         task = asyncio.get_running_loop().create_task(_warm(host, cwd))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+async def _folder(cwd: str) -> Path:
+    path = Path(cwd)
+    if not path.is_absolute() or not await asyncio.to_thread(path.is_dir):
+        raise RequestError.invalid_params("must be an absolute, existing folder", path="$.cwd")
+    return path
+
+
+@contextmanager
+def _told(session_id: str = "") -> Generator[None]:
+    """Turn what Punie says about sessions into the answer of a request."""
+    from punie.agent.errors import PunieError
+
+    try:
+        yield
+    except LookupError:
+        raise RequestError.session_not_found(session_id) from None
+    except PunieError as error:
+        message = str(error)
+        raise RequestError(ErrorCode.INTERNAL_ERROR, message, {"message": message}) from error
 
 
 async def _warm(host: Host, cwd: Path) -> None:
@@ -208,36 +221,3 @@ async def _warm(host: Host, cwd: Path) -> None:
         await host.warm(cwd)
     except PunieError as error:
         log.info("the model could not be opened ahead of time: %s", error)
-
-
-def _modes(session: Session) -> v1.SessionModeState:
-    from punie.agent.permissions.policy import MODE_DESCRIPTIONS
-
-    return v1.SessionModeState(
-        current_mode_id=session.mode,
-        available_modes=[
-            v1.SessionMode(id=mode, name=_name(mode), description=description)
-            for mode, description in MODE_DESCRIPTIONS.items()
-        ],
-    )
-
-
-def _config_options(session: Session) -> list[v1.SessionConfigOption]:
-    from punie.agent.permissions.policy import MODE_DESCRIPTIONS
-
-    return [
-        v1.SessionConfigSelect(
-            id=MODE_OPTION,
-            name="Mode",
-            category="mode",
-            current_value=session.mode,
-            options=[
-                v1.SessionConfigSelectOption(value=mode, name=_name(mode), description=description)
-                for mode, description in MODE_DESCRIPTIONS.items()
-            ],
-        )
-    ]
-
-
-def _name(mode: str) -> str:
-    return mode.replace("-", " ").capitalize()

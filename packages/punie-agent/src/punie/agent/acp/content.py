@@ -7,10 +7,10 @@ from typing import assert_never
 from urllib.parse import unquote, urlsplit
 
 from punie.acp.errors import RequestError
-from punie.acp.schema import v1
+from punie.acp.schema import v2
 
 
-def prompt_text(blocks: list[v1.ContentBlock], *, root: Path) -> str:
+def prompt_text(blocks: list[v2.ContentBlock], *, root: Path) -> str:
     """Write a prompt as text.
 
     Links become paths that the file tools take; embedded texts are quoted with their path.
@@ -26,15 +26,17 @@ def prompt_text(blocks: list[v1.ContentBlock], *, root: Path) -> str:
     quoted: list[str] = []
     for index, block in enumerate(blocks):
         match block:
-            case v1.TextContent(text=text):
+            case v2.TextContent(text=text):
                 inline.append(text)
-            case v1.ResourceLink(uri=uri):
+            case v2.ResourceLink(uri=uri):
                 inline.append(f"`{place(uri, root)}`")
-            case v1.EmbeddedResource(resource=resource):
+            case v2.EmbeddedResource(resource=resource):
                 inline.append(f"`{place(resource.uri, root)}`")
                 quoted.append(_quote(resource, root, index))
-            case v1.ImageContent() | v1.AudioContent():
+            case v2.ImageContent() | v2.AudioContent():
                 raise _refused(index, "this agent reads text: it takes no images and no sound")
+            case v2.UnknownVariant():
+                raise _refused(index, "this agent does not know such blocks")
             case _ as never:
                 assert_never(never)
     text = "".join(inline)
@@ -60,7 +62,7 @@ def place(uri: str, root: Path) -> str:
     return str(path)
 
 
-def _quote(resource: v1.EmbeddedResourceResource, root: Path, index: int) -> str:
+def _quote(resource: v2.EmbeddedResourceResource, root: Path, index: int) -> str:
     if resource.text is None:
         raise _refused(index, "this agent reads text: it takes no binary resources")
     return f"`{place(resource.uri, root)}` holds:\n\n```\n{resource.text}\n```"

@@ -2,52 +2,91 @@
 
 from __future__ import annotations
 
-from punie.acp.agent_side import ClientProxy
+from collections.abc import Awaitable, Callable
+
+from punie.acp.agent_side import DualClientProxy
 from punie.acp.errors import AcpError
-from punie.acp.schema import v1
+from punie.acp.schema import v2
 from punie.agent.acp.updates import Updates
 from punie.agent.events import AnyEvent
 from punie.agent.permissions.gate import PermissionAnswer, PermissionAsk
 from punie.agent.sessions.session import Session
 
 
-def attach(session: Session, client: ClientProxy) -> None:
-    """Let a client hear a session and answer for it, until the session ends.
+class ClientReader:
+    """One client and one session.
 
     Args:
         session: The session.
         client: The client; it knows the session by the same id.
+        before: Hears every event before the client does.
     """
-    updates = Updates(client.capabilities)
 
-    async def listen(event: AnyEvent) -> None:
-        update = updates.of(event)
+    def __init__(
+        self,
+        session: Session,
+        client: DualClientProxy,
+        *,
+        before: Callable[[AnyEvent], Awaitable[None]],
+    ) -> None:
+        self._session = session
+        self._client = client
+        self._before = before
+        self._updates = Updates()
+        self._detach: Callable[[], None] | None = None
+
+    def attach(self) -> None:
+        """Hear what happens from now on."""
+        if self._detach is None:
+            self._detach = self._session.attach(self._listen, asker=self._ask)
+
+    async def join(self) -> None:
+        """Hear what happened, then what happens."""
+        self.detach()
+        self._detach = await self._session.join(self._listen, asker=self._ask)
+
+    def detach(self) -> None:
+        """Hear nothing more."""
+        if self._detach is not None:
+            self._detach()
+            self._detach = None
+
+    async def tell_state(self) -> None:
+        """Say what the session is doing, as whoever comes must know it."""
+        state = v2.RunningStateUpdate() if self._session.busy else v2.IdleStateUpdate()
+        await self._client.session_update(self._session.id, state)
+
+    async def _listen(self, event: AnyEvent) -> None:
+        await self._before(event)
+        update = self._updates.of(event)
         if update is not None:
-            await client.session_update(session.id, update)
+            await self._client.session_update(self._session.id, update)
 
-    async def ask(permission: PermissionAsk) -> PermissionAnswer:
-        request = v1.RequestPermissionRequest(
-            session_id=session.id,
-            tool_call=updates.patch(permission.tool_call_id),
+    async def _ask(self, permission: PermissionAsk) -> PermissionAnswer:
+        call = v2.ToolCallPatch(tool_call_id=permission.tool_call_id)
+        request = v2.RequestPermissionRequest(
+            session_id=self._session.id,
+            title=permission.title,
+            description=permission.reason or None,
+            subject=v2.ToolCallPermissionSubject(tool_call=call),
             options=[
-                v1.PermissionOption(option_id=o.option_id, name=o.name, kind=o.kind)
+                v2.PermissionOption(option_id=o.option_id, name=o.name, kind=o.kind)
                 for o in permission.options
             ],
         )
         try:
-            response = await client.request_permission(request)
+            response = await self._client.request_permission(request)
         except AcpError:
             return PermissionAnswer(outcome="unanswerable")
         return _answer(permission, response.outcome)
 
-    session.attach(listen, asker=ask)
 
-
-def _answer(permission: PermissionAsk, outcome: v1.RequestPermissionOutcome) -> PermissionAnswer:
-    if isinstance(outcome, v1.CancelledPermissionOutcome):
+def _answer(permission: PermissionAsk, outcome: v2.RequestPermissionOutcome) -> PermissionAnswer:
+    if isinstance(outcome, v2.CancelledPermissionOutcome):
         return PermissionAnswer(outcome="cancelled")
+    chosen = outcome.option_id if isinstance(outcome, v2.SelectedPermissionOutcome) else None
     for option in permission.options:
-        if option.option_id == outcome.option_id:
+        if option.option_id == chosen:
             allowed = option.kind in {"allow_once", "allow_always"}
             return PermissionAnswer(
                 outcome="allowed" if allowed else "rejected", option_id=option.option_id

@@ -210,18 +210,19 @@ class Session:
         self._goes_on = False
         return await self._queued(None)
 
-    async def prompt(self, text: str) -> TurnOutcome:
+    async def prompt(self, text: str, *, message_id: str = "") -> TurnOutcome:
         """Run a prompt, after those that came before it.
 
         Args:
             text: What the person wrote.
+            message_id: By which its `UserMessage` is known, from `new_id`; made here by default.
 
         Returns:
             How it ended, whatever happened; every event of the turn has been delivered.
         """
-        return await self._queued(text)
+        return await self._queued(text, message_id or new_id())
 
-    async def _queued(self, text: str | None) -> TurnOutcome:
+    async def _queued(self, text: str | None, message_id: str = "") -> TurnOutcome:
         cancellation = Cancellation()
         self._turns.append(cancellation)
         try:
@@ -229,7 +230,7 @@ class Session:
                 overtaken = text is None and self._past is None
                 if cancellation.requested or overtaken:
                     return TurnOutcome(stop_reason="cancelled")
-                return await self._turn(text, cancellation)
+                return await self._turn(text, message_id, cancellation)
         finally:
             self._turns.remove(cancellation)
 
@@ -268,12 +269,14 @@ class Session:
         async with self._one_at_a_time:
             await self.services.aclose()
 
-    async def _turn(self, text: str | None, cancellation: Cancellation) -> TurnOutcome:
+    async def _turn(
+        self, text: str | None, message_id: str, cancellation: Cancellation
+    ) -> TurnOutcome:
         async with Emitter(self._deliver) as emitter:
             self._emitter = emitter
             try:
                 if text is not None:
-                    await emitter.emit(UserMessage(message_id=new_id(), text=text))
+                    await emitter.emit(UserMessage(message_id=message_id, text=text))
                 await emitter.emit(StateUpdate(state="running"))
                 await self._entitle(text, emitter)
                 outcome = await self._think(text, cancellation, emitter)

@@ -1,0 +1,32 @@
+"""What Punie answers to `initialize`: only what works is advertised. Loads the handshake's types alone."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from punie.acp.schema import v2
+
+NO_LOGIN = "none"
+"""The id of the one way to log in, which asks for nothing."""
+
+
+def introduction() -> v2.InitializeResponse:
+    """Say who this is and what it can do."""
+    return v2.InitializeResponse(
+        protocol_version=2,
+        info=v2.Implementation(name="punie", title="Punie", version=version("punie-agent")),
+        capabilities=v2.AgentCapabilities(
+            session=v2.SessionCapabilities(
+                prompt=v2.PromptCapabilities(
+                    embedded_context=v2.PromptEmbeddedContextCapabilities()
+                )
+            )
+        ),
+        auth_methods=[
+            v2.AuthMethodAgent(
+                method_id=NO_LOGIN,
+                name="No login needed",
+                description="Punie uses the models of this machine.",
+            )
+        ],
+    )

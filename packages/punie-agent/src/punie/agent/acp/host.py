@@ -1,0 +1,46 @@
+"""What Punie as an ACP agent needs from the program around it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from punie.agent.permissions.policy import Mode
+    from punie.agent.sessions.brain import SessionWorkspace
+    from punie.agent.sessions.manager import Sessions
+    from punie.agent.sessions.session import Session
+
+
+class Host(Protocol):
+    """What opens sessions: `punie.agent.runtime.Runtime`."""
+
+    @property
+    def sessions(self) -> Sessions:
+        """The open ones, and those that are kept."""
+        ...
+
+    def open_session(
+        self,
+        cwd: Path,
+        *,
+        session_id: str | None = None,
+        mode: Mode | None = None,
+        workspace: SessionWorkspace | None = None,
+    ) -> Session:
+        """Begin one."""
+        ...
+
+    async def load_session(
+        self, session_id: str, *, cwd: Path | None = None, workspace: SessionWorkspace | None = None
+    ) -> Session:
+        """Join an open one, or open one that is kept."""
+        ...
+
+    async def warm(self, cwd: Path) -> None:
+        """Open the model of a folder's sessions before the first prompt."""
+        ...
+
+    async def aclose(self) -> None:
+        """End all of them."""
+        ...
