@@ -122,6 +122,8 @@ def _can_answer(question: Question) -> bool:
 
 
 async def _allow_once(permission: PermissionAsk) -> PermissionAnswer:
+    if permission.about == "loop":  # --yes allows calls, not circles without an end
+        return PermissionAnswer(outcome="unanswerable")
     for option in permission.options:
         if option.kind == "allow_once":
             return PermissionAnswer(outcome="allowed", option_id=option.option_id)

@@ -6,7 +6,9 @@ through Pydantic AI's models instead.
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -19,6 +21,7 @@ from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.settings import ModelSettings
 
 from punie.agent.errors import ModelUnavailableError
+from punie.agent.events import Progress
 from punie.agent.models import history, servers
 from punie.agent.models.cache import OnProgress, ignore_progress
 from punie.agent.models.spec import ModelSpec
@@ -30,6 +33,12 @@ CONNECT_TIMEOUT = 5.0
 """Seconds until a server that does not take the connection counts as down."""
 READ_TIMEOUT = 600.0
 """Seconds between two pieces of an answer; a long prompt on a small machine takes minutes."""
+
+
+RETRY_AFTER = (0.2, 1.0)
+"""Seconds after which a server that stumbled is asked again."""
+LOADING = 300.0
+"""Seconds that a server may take to load its model."""
 
 
 class ChatModel(Model):
@@ -111,20 +120,10 @@ class ChatModel(Model):
         """
         settings, params = self.prepare_request(model_settings, model_request_parameters)
         body = self._body(messages, cast("Mapping[str, Any]", settings or {}), params)
-        endpoint = f"{self.url}/chat/completions"
         async with httpx2.AsyncClient(timeout=self._timeout, trust_env=False) as client:
+            mended: list[str] = []
+            response = await self._sent(client, body, mended)
             try:
-                request = client.build_request("POST", endpoint, json=body)
-                response = await client.send(request, stream=True)
-            except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-                raise self._down(error) from error
-            except httpx2.TransportError as error:
-                why = str(error) or type(error).__name__
-                raise ModelAPIError(self._name, f"{self.url} broke off: {why}") from error
-            try:
-                if response.status_code != 200:
-                    text = (await response.aread()).decode(errors="replace")
-                    raise ModelHTTPError(response.status_code, self._name, _reason(text, endpoint))
                 yield ChatStream(
                     model_request_parameters=params,
                     _model_name=self._name,
@@ -132,9 +131,46 @@ class ChatModel(Model):
                     _response=response,
                     _tools=history.tool_specs(params),
                     _on_progress=self._on_progress,
+                    _mended=mended,
                 )
             finally:
                 await response.aclose()
+
+    async def _sent(
+        self, client: httpx2.AsyncClient, body: dict[str, Any], mended: list[str]
+    ) -> httpx2.Response:
+        """Send a request, again when the server stumbled or is still loading the model."""
+        endpoint = f"{self.url}/chat/completions"
+        waits = iter(RETRY_AFTER)
+        began = time.monotonic()
+        while True:
+            try:
+                request = client.build_request("POST", endpoint, json=body)
+                response = await client.send(request, stream=True)
+            except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+                raise self._down(error) from error
+            except httpx2.TransportError as error:
+                if (wait := next(waits, None)) is None:
+                    why = str(error) or type(error).__name__
+                    raise ModelAPIError(self._name, f"{self.url} broke off: {why}") from error
+                mended.append("the server broke off before it answered: asked again")
+                await asyncio.sleep(wait)
+                continue
+            if response.status_code == 200:
+                return response
+            try:
+                text = (await response.aread()).decode(errors="replace")
+            finally:
+                await response.aclose()
+            status = response.status_code
+            if status == 503 and "loading" in text.lower() and time.monotonic() - began < LOADING:
+                self._on_progress(Progress(what="load", done=0, total=0))
+                await asyncio.sleep(1.0)
+            elif status >= 500 and (wait := next(waits, None)) is not None:
+                mended.append(f"the server answered {status}: asked again")
+                await asyncio.sleep(wait)
+            else:
+                raise ModelHTTPError(status, self._name, _reason(text, endpoint))
 
     def _body(
         self,
@@ -142,22 +178,23 @@ class ChatModel(Model):
         settings: Mapping[str, Any],
         params: ModelRequestParameters,
     ) -> dict[str, Any]:
+        """Write the request: what stays the same first, so that two requests share a long prefix."""
         chat = history.chat_messages(messages, self._get_instruction_parts(messages, params))
         body: dict[str, Any] = {
             "model": self._name,
-            "messages": history.with_text_arguments(chat),
             "stream": True,
             "stream_options": {"include_usage": True},
-            # mlx_lm.server cuts after 512 tokens unless it is told otherwise.
-            "max_tokens": settings.get("max_tokens") or self.spec.max_tokens,
         }
+        if tools := history.tool_specs(params):
+            body["tools"] = tools
+        body["messages"] = history.with_text_arguments(chat)
         for key in ("temperature", "top_p", "seed"):
             if (value := settings.get(key)) is not None:
                 body[key] = value
-        if tools := history.tool_specs(params):
-            body["tools"] = tools
-            if settings.get("tool_choice") in ("none", []):
-                body["tool_choice"] = "none"
+        # mlx_lm.server cuts after 512 tokens unless it is told otherwise.
+        body["max_tokens"] = settings.get("max_tokens") or self.spec.max_tokens
+        if tools and settings.get("tool_choice") in ("none", []):
+            body["tool_choice"] = "none"
         return body
 
     def _down(self, error: Exception) -> ModelUnavailableError:

@@ -188,7 +188,7 @@ def _read(text: str, *, closed: bool) -> tuple[dict[str, Any] | None, str]:
             return None, ""
         return cast("dict[str, Any]", only), "arguments were in a list"
     if (found := _python(stripped)) is not None:
-        return found, "arguments were Python, not JSON"
+        return found, "its JSON was mended"
     end = ending(stripped)
     if not stripped.startswith("{") or end.in_string:
         return None, ""

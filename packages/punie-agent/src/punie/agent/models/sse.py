@@ -40,6 +40,10 @@ _FINISH: Mapping[str, FinishReason] = {
 }
 
 
+class AnswerCutError(ModelAPIError):
+    """The connection ended in the middle of an answer."""
+
+
 @dataclass
 class _OpenCall:
     """A call whose pieces are still coming in."""
@@ -63,7 +67,7 @@ class ChatStream(StreamedResponse):
     _gate: TextGate = field(init=False)
     _written_call: str = field(default="", init=False)
     _part: int = field(default=0, init=False)
-    _mended: list[str] = field(default_factory=list[str], init=False)
+    _mended: list[str] = field(default_factory=list[str])
     _open: dict[object, _OpenCall] = field(default_factory=dict[object, _OpenCall], init=False)
     _done_calls: list[_OpenCall] = field(default_factory=list[_OpenCall], init=False)
     _ids: set[str] = field(default_factory=set[str], init=False)
@@ -96,13 +100,13 @@ class ChatStream(StreamedResponse):
                     yield self._decoded(data)
             if self.finish_reason is None and not self.cancelled:
                 # Neither a reason nor `[DONE]`: a closed connection is not the end of an answer.
-                raise ModelAPIError(self._model_name, f"{self._url} broke off in mid-answer")
+                raise AnswerCutError(self._model_name, f"{self._url} broke off in mid-answer")
         except httpx2.ReadTimeout as error:
             raise ModelAPIError(self._model_name, f"{self._url} stopped answering") from error
         except httpx2.TransportError as error:
             if self.cancelled:
                 raise
-            raise ModelAPIError(self._model_name, f"{self._url} broke off: {error}") from error
+            raise AnswerCutError(self._model_name, f"{self._url} broke off: {error}") from error
 
     def _decoded(self, data: str) -> dict[str, Any]:
         try:

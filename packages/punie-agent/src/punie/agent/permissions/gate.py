@@ -38,6 +38,8 @@ class PermissionAsk(Struct, frozen=True, kw_only=True):
     reason: str
     """Why it is asked, one clause."""
     options: tuple[PermissionOption, ...]
+    about: Literal["call", "loop"] = "call"
+    """Whether the call may run, or whether a turn that goes in circles may go on."""
 
 
 class PermissionAnswer(NamedTuple):
@@ -122,6 +124,32 @@ class Gate:
             # The question before this one may have settled it.
             verdict = await self._without_asking(tool, scope, effects)
             return verdict or await self._question(tool, args, tool_call_id, scope, effects)
+
+    async def go_on(self, *, tool_call_id: str, tool: str, title: str, reason: str) -> bool:
+        """Ask whether a turn that goes in circles may go on; nobody there means no.
+
+        Args:
+            tool_call_id: The latest of the equal calls.
+            tool: Its tool's name.
+            title: What the person reads of it.
+            reason: Why it is asked, one clause.
+        """
+        if self._ask is None:
+            return False
+        ask = PermissionAsk(
+            tool_call_id=tool_call_id,
+            tool=tool,
+            title=title,
+            reason=reason,
+            options=(
+                PermissionOption(option_id="go_on", name="Let the turn go on", kind="allow_once"),
+                PermissionOption(option_id="stop", name="Stop the turn", kind="reject_once"),
+            ),
+            about="loop",
+        )
+        async with self._one_question:
+            answer = await self._ask(ask)
+        return answer.outcome == "allowed" and answer.option_id in {"go_on", None}
 
     async def _without_asking(
         self, tool: Tool[Any, Any], scope: _Scope, effects: Effects

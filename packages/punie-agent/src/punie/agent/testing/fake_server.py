@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 Piece: TypeAlias = dict[str, Any] | bytes | asyncio.Event
 """A JSON chunk; raw bytes; or an event: the server waits for it before it goes on."""
+
+
+CUT = b""
+"""A piece at which the server closes the connection."""
 
 
 class Refusal(NamedTuple):
@@ -30,6 +34,8 @@ class FakeServer:
     models: tuple[str, ...] = ("fake",)
     scripts: list[list[Piece] | Refusal] = field(default_factory=list[list[Piece] | Refusal])
     """For each request its chunks, or a refusal."""
+    answer: Callable[[dict[str, Any]], list[Piece] | Refusal] | None = None
+    """Decides by the request what is said, instead of the scripts."""
     requests: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     disconnected: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a client goes away before the end of its answer."""
@@ -61,7 +67,7 @@ class FakeServer:
             writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        script = self.scripts.pop(0)
+        script = self.answer(self.requests[-1]) if self.answer else self.scripts.pop(0)
         if isinstance(script, Refusal):
             await _send(writer, script.status, script.body.encode())
             return
@@ -71,6 +77,8 @@ class FakeServer:
             if isinstance(piece, asyncio.Event):
                 await self._wait(piece, reader)
                 continue
+            if piece == CUT:
+                return
             raw = piece if isinstance(piece, bytes) else f"data: {json.dumps(piece)}\n\n".encode()
             writer.write(raw)
             await writer.drain()

@@ -45,9 +45,13 @@ class EditResult(Result, frozen=True, kw_only=True, omit_defaults=True):
         """Such as `src/x.py edited at line 12: 2 lines added, 1 removed`."""
         if self.error:
             return self.error
-        note = ", indentation adjusted" if self.adjusted else ""
+        note = f", {self.remark()}" if self.adjusted else ""
         counts = f"{plural(self.added, 'line')} added, {self.removed} removed"
         return f"{self.path} edited at line {self.line}: {counts}{note}"
+
+    def remark(self) -> str:
+        """Such as `indentation adjusted`."""
+        return "indentation adjusted" if self.adjusted else ""
 
     def details(self) -> str:
         """The most similar place of the file, after a failed edit."""

@@ -22,6 +22,10 @@ class Result(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """State the outcome and its figures in one line, without a final full stop."""
         return self.error or ("done" if self.ok else "failed")
 
+    def remark(self) -> str:
+        """Say what the tool mended in the call, for the person; most mend nothing."""
+        return ""
+
     def details(self) -> str:
         """Give what stands below the headline: lines of a file, findings, output. May be empty."""
         return ""

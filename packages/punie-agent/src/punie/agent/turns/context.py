@@ -103,6 +103,8 @@ class TurnContext:
     open_calls: dict[str, ToolCallRecord] = field(default_factory=dict[str, ToolCallRecord])
     """Calls that have not ended."""
     started: int = 0
+    asked_again: int = 0
+    """Times the model was asked again because its answer broke off."""
     _previous: tuple[str, str] = ("", "")
     _repeats: int = 0
 
@@ -156,11 +158,21 @@ class TurnContext:
                 path=diff.path, old_text=first.old_text, new_text=diff.new_text
             )
 
-    def note_result(self, name: str, arguments: object, text: str) -> None:
-        """Count identical calls in a row, and stop a turn that goes in circles."""
+    def goes_in_circles(self, name: str, arguments: object, text: str) -> bool:
+        """Count identical calls with identical results in a row.
+
+        Returns:
+            Whether there were so many that somebody should be asked; then the count begins anew.
+        """
         key = (f"{name} {json.dumps(arguments, sort_keys=True, default=str)}", text)
         self._repeats = self._repeats + 1 if key == self._previous else 1
         self._previous = key
-        if self._repeats >= REPEATS:
-            self.looping = True
-            self.cancellation.cancel()
+        if self._repeats < REPEATS:
+            return False
+        self._repeats = 0
+        return True
+
+    def stop_circling(self) -> None:
+        """End the turn, because the model repeats itself."""
+        self.looping = True
+        self.cancellation.cancel()

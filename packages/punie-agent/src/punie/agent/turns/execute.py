@@ -23,7 +23,7 @@ from punie.agent.events import (
 from punie.agent.tools.base import Call, Tool
 from punie.agent.tools.results import Result, render, to_json
 from punie.agent.turns.checked import check_edit
-from punie.agent.turns.context import TurnContext
+from punie.agent.turns.context import REPEATS, TurnContext
 
 log = logging.getLogger(__name__)
 
@@ -206,6 +206,7 @@ class _Run:
         self.context.denied = True
         self.context.close(self.id, "denied")
         await self._update(status="failed", content=self._content(text))
+        await self._mind_circles(text)
         return Executed("denied", text)
 
     async def _finished(self, result: Result) -> Executed:
@@ -215,12 +216,27 @@ class _Run:
         shown = render(result, limit=SHOWN)
         status = "failed" if result.error else "completed"
         content = self.diffs if self.diffs and not result.error else self._content(shown)
+        if content is self.diffs and (remark := result.remark()):
+            content = self._content(remark)
         if self.live.terminal is not None:
             content = (self.live.terminal,)  # it keeps showing its output after its end
         self.context.close(self.id, status, ok=result.ok)
         await self._update(status=status, raw_output=to_json(result), content=content)
-        self.context.note_result(self.tool.name, self.arguments, text)
+        await self._mind_circles(text)
         return Executed("done", text)
+
+    async def _mind_circles(self, text: str) -> None:
+        """Ask the person, or stop the turn, when the model makes the same call again and again."""
+        if not self.context.goes_in_circles(self.tool.name, self.arguments, text):
+            return
+        allowed = await self.context.gate.go_on(
+            tool_call_id=self.id,
+            tool=self.tool.name,
+            title=self.tool.title(self.parsed),
+            reason=f"the model made this call {REPEATS} times and learned nothing new",
+        )
+        if not allowed:
+            self.context.stop_circling()
 
     def _content(self, text: str) -> tuple[ToolContent, ...]:
         return (*self.diffs, TextContent(text=text))

@@ -24,11 +24,12 @@ from pydantic_ai.exceptions import (
     UnexpectedModelBehavior,
     UserError,
 )
-from pydantic_ai.messages import ModelMessage
+from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.usage import RunUsage
 
 from punie.agent.errors import ModelUnavailableError, PunieError
 from punie.agent.events import Notice, StopReason
+from punie.agent.models.sse import AnswerCutError
 from punie.agent.turns.checked import back_to_the_model, check_end, tell_left
 from punie.agent.turns.context import REPEATS, TurnContext
 from punie.agent.turns.outcome import TurnOutcome, TurnUsage
@@ -38,6 +39,10 @@ log = logging.getLogger(__name__)
 
 SENTENCE = 400
 """Longest error message, characters."""
+
+
+ASKED_AGAIN = 2
+"""Times in a turn that a model whose answer broke off is asked the same again."""
 
 
 class TurnEnd(NamedTuple):
@@ -52,6 +57,8 @@ class _Stop(NamedTuple):
     reason: StopReason
     error: str = ""
     code: int = 1
+    cut: bool = False
+    """The connection ended in the middle of an answer."""
 
 
 async def run_turn(
@@ -100,16 +107,36 @@ async def run_turn(
     return end
 
 
+async def _ask_again(
+    agent: Agent[object, str],
+    kept: list[ModelMessage],
+    *,
+    context: TurnContext,
+    new_id: Callable[[], str],
+) -> TurnEnd:
+    """Send the request again whose answer broke off; half an answer is none."""
+    context.asked_again += 1
+    await context.emitter.emit(
+        Notice(severity="warning", title="The model's answer broke off: asked again")
+    )
+    while kept and isinstance(kept[-1], ModelResponse):
+        kept.pop()
+    return await _run_once(agent, None, context=context, history=kept, new_id=new_id)
+
+
 def _together(first: TurnOutcome, second: TurnOutcome) -> TurnOutcome:
     """Make one outcome of a turn that went back to the model."""
-    a, b = first.usage, second.usage
-    usage = TurnUsage(
+    usage = _sum(first.usage, second.usage)
+    return structs.replace(second, usage=usage, text=second.text or first.text)
+
+
+def _sum(a: TurnUsage, b: TurnUsage) -> TurnUsage:
+    return TurnUsage(
         requests=a.requests + b.requests,
         input_tokens=a.input_tokens + b.input_tokens,
         cached_tokens=a.cached_tokens + b.cached_tokens,
         output_tokens=a.output_tokens + b.output_tokens,
     )
-    return structs.replace(second, usage=usage, text=second.text or first.text)
 
 
 async def _run_once(
@@ -143,6 +170,11 @@ async def _run_once(
         except Exception as error:  # noqa: BLE001 the edge of a turn: whatever a model or server raised
             stop = _failed(error)
         kept, usage = _left(events, history)
+    if stop.cut and context.asked_again < ASKED_AGAIN and not context.cancellation.requested:
+        again = await _ask_again(agent, kept, context=context, new_id=new_id)
+        return TurnEnd(
+            structs.replace(again.outcome, usage=_sum(usage, again.outcome.usage)), again.history
+        )
     await context.close_rest("cancelled" if stop.reason == "cancelled" else "failed")
     outcome = TurnOutcome(
         stop_reason=stop.reason,
@@ -200,7 +232,8 @@ def _failed(error: Exception) -> _Stop:
             text = f"the model's server answered {error.status_code}: {error.body or error.message}"
             return _Stop("error", one_line(text))
         case ModelAPIError():
-            return _Stop("error", one_line(f"the model's server failed: {error.message}"))
+            text = f"the model's server failed: {error.message}"
+            return _Stop("error", one_line(text), cut=isinstance(error, AnswerCutError))
         case UnexpectedModelBehavior():
             return _Stop("error", one_line(f"the model's answer cannot be used: {error.message}"))
         case AgentRunError():
