@@ -59,6 +59,10 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     permissions: Permissions = Permissions()
     checks: CheckSettings | None = None
     """How changes are checked."""
+    traces: bool = False
+    """Write what models are asked and answer to files of this machine; only a person can say so."""
+    spans: bool = False
+    """Tell OpenTelemetry what runs take how long; only a person can say so."""
 
 
 class Locations(NamedTuple):
@@ -130,6 +134,8 @@ def load(cwd: Path, environ: Mapping[str, str] | None = None) -> Config:
             person.permissions, project.permissions, trusted=_trusted(person, folder, environ)
         ),
         checks=project.checks or person.checks,
+        traces=person.traces,
+        spans=person.spans,
     )
 
 

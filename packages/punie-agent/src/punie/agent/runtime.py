@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from punie.agent.models.choices import ModelChoice
     from punie.agent.sessions.store import Stored
 
+TRACES = "traces"
+"""The folder of traces, in the state folder."""
 CLOSING = 2.0
 """Seconds that closing may take."""
 
@@ -148,7 +150,12 @@ class Runtime:
             open_brain=self._opener(cwd, model),
             standing=standing,
             model=model,
+            traces=self._traces(cwd),
         )
+
+    def _traces(self, cwd: Path) -> Path | None:
+        wanted = config.load(cwd, self._environ).traces
+        return config.locations(self._environ).state / TRACES if wanted else None
 
     def _opener(self, cwd: Path, model: str) -> OpenBrain:
         async def open_brain(*, on_progress: OnProgress) -> Brain:
@@ -318,9 +325,19 @@ def _configured_mode(cwd: Path, environ: Mapping[str, str]) -> Mode:
 def _resolve(flag: str | None, cwd: Path, environ: Mapping[str, str]) -> str:
     # In a worker thread: the imports take a second, and a look at the ports takes a moment.
     load_stack()
+    if config.load(cwd, environ).spans:
+        _tell_spans()
     from punie.agent.models import registry
 
     return registry.resolve_name(flag, cwd, environ)[0]
+
+
+def _tell_spans() -> None:
+    """Let each run, model call and tool call be a span, without what was said in them."""
+    from pydantic_ai import Agent
+    from pydantic_ai.models.instrumented import InstrumentationSettings
+
+    Agent.instrument_all(InstrumentationSettings(include_content=False))
 
 
 def load_stack() -> None:

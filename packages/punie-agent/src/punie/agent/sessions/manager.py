@@ -68,6 +68,8 @@ class Parts(NamedTuple):
     """The rules and answers that hold in it."""
     model: str = ""
     """The model that was chosen for it; empty leaves it to the settings."""
+    traces: Path | None = None
+    """The folder of traces, if the person wants them."""
 
 
 class Sessions:
@@ -95,6 +97,7 @@ class Sessions:
         open_brain: OpenBrain,
         standing: Standing | None = None,
         model: str = "",
+        traces: Path | None = None,
     ) -> Session:
         """Begin a session in a workspace.
 
@@ -105,24 +108,11 @@ class Sessions:
             open_brain: Opens its model when the first turn begins.
             standing: The rules and answers that hold in it; none by default.
             model: The model that was chosen for it; empty leaves it to the settings.
+            traces: The folder of traces, if the person wants them.
         """
-        record = checkpoints = None
-        if self._journal is not None:
-            from punie.agent.sessions.checkpoints import Checkpoints
-            from punie.agent.sessions.record import Record
-
-            record = Record(self._journal, _fresh(session_id, workspace.root, mode, model=model))
-            checkpoints = Checkpoints(self._journal, session_id, workspace)
-        session = Session(
-            session_id,
-            workspace=workspace,
-            mode=mode,
-            open_brain=open_brain,
-            standing=standing,
-            model=model,
-            record=record,
-            checkpoints=checkpoints,
-        )
+        parts = Parts(workspace, mode, open_brain, standing, model, traces)
+        fresh = _fresh(session_id, workspace.root, mode, model=model)
+        session = self._made(fresh, parts)
         self._by_id[session_id] = session
         return session
 
@@ -278,21 +268,31 @@ class Sessions:
         *,
         asks: bool = True,
     ) -> Session:
-        from punie.agent.sessions.checkpoints import Checkpoints
-        from punie.agent.sessions.record import Record
-
-        assert self._journal is not None
-        parts = put_together(stored)
-        session = Session(
-            stored.session_id,
-            **parts._asdict(),
-            record=Record(self._journal, stored, events=past.until),
-            past=past,
-            checkpoints=Checkpoints(self._journal, stored.session_id, parts.workspace),
-        )
+        session = self._made(stored, put_together(stored), past)
         await session.recover(asks=asks)
         self._by_id[session.id] = session
         return session
+
+    def _made(self, stored: Stored, parts: Parts, past: Past | None = None) -> Session:
+        record = checkpoints = None
+        if self._journal is not None:
+            from punie.agent.sessions.checkpoints import Checkpoints
+            from punie.agent.sessions.record import Record
+
+            events = None if past is None else past.until
+            record = Record(self._journal, stored, events=events, traces=parts.traces)
+            checkpoints = Checkpoints(self._journal, stored.session_id, parts.workspace)
+        return Session(
+            stored.session_id,
+            workspace=parts.workspace,
+            mode=parts.mode,
+            open_brain=parts.open_brain,
+            standing=parts.standing,
+            model=parts.model,
+            record=record,
+            past=past,
+            checkpoints=checkpoints,
+        )
 
 
 def _read(store: Store, owner: Owner, session_id: str) -> tuple[Stored, Past] | None:

@@ -7,8 +7,11 @@ again with the next event, and the person is told once. How the lines are read b
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,24 +28,35 @@ from punie.agent.events import (
 )
 from punie.agent.sessions.journal import Journal
 from punie.agent.sessions.store import Row, Store, Stored
+from punie.agent.turns.outcome import TurnOutcome
 
 if TYPE_CHECKING:
     from punie.agent.sessions.owners import Owner
 
+log = logging.getLogger(__name__)
 encode = msgspec.json.Encoder().encode
 
 
 class Record:
     """Writes one session; made when it is opened or loaded."""
 
-    def __init__(self, journal: Journal, session: Stored, *, events: int | None = None) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        session: Stored,
+        *,
+        events: int | None = None,
+        traces: Path | None = None,
+    ) -> None:
         """Begin.
 
         Args:
             journal: The file.
             session: The session.
             events: How many of its events are in the file; `None` when the session itself is new.
+            traces: The folder of traces, if the person wants them.
         """
+        self._traces = traces
         self._journal = journal
         self._session = session
         self._session_id = session.session_id
@@ -104,6 +118,25 @@ class Record:
 
         self._kept = list(messages)
         self._journal.post(write)
+
+    async def end_turn(self, messages: Sequence[Any], outcome: TurnOutcome, model: str) -> None:
+        """Write the messages of a turn that ended, and its trace if the person wants one.
+
+        Args:
+            messages: Pydantic AI messages, all of them, oldest first.
+            outcome: How the turn ended.
+            model: The spec of its model.
+        """
+        await self.keep(messages)
+        if self._traces is not None:
+            from punie.agent.sessions.traces import write_turn
+
+            try:
+                await asyncio.to_thread(
+                    write_turn, self._traces, self._session_id, messages, outcome, model=model
+                )
+            except OSError as error:
+                log.warning("a trace cannot be written: %s", error)
 
     def set_settings(self, settings: Mapping[str, Any]) -> None:
         """Write what the session should start with when it is loaded, such as its mode."""

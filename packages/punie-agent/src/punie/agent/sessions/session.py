@@ -333,7 +333,7 @@ class Session:
         self._history = end.history
         if self._record is not None:
             await emitter.flush()
-            await self._record.keep(end.history)
+            await self._record.end_turn(end.history, end.outcome, brain.spec.spec)
         return end.outcome
 
     def _restore(self, brain: Brain, *, goes_on: bool) -> Restored | None:
