@@ -26,6 +26,8 @@ class PrintingClient:
         match params.update:
             case v2.AgentMessageChunk(content=v2.TextContent(text=text)):
                 print(text, end="", flush=True)
+            case v2.AgentMessage(content=[v2.TextContent(text=text)]):
+                print(text, end="", flush=True)
             case v2.StateUpdate(state="idle", stop_reason=stop_reason):
                 self.idle.set_result(stop_reason)
             case _:

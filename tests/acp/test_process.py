@@ -54,27 +54,39 @@ async def test_a_turn_with_the_example_agent() -> None:
     assert client.text == "hello"
 
 
-def test_the_example_client_prints_the_answer_of_the_example_agent() -> None:
+@pytest.mark.parametrize(
+    ("client", "agent", "last_words"),
+    [
+        ("acp_client.py", "acp_agent.py", "stopped: end_turn"),
+        ("acp_client.py", "acp_dual_agent.py", "stopped: end_turn"),
+        ("acp_dual_client.py", "acp_agent.py", "version 1, stopped: end_turn"),
+        ("acp_dual_client.py", "acp_dual_agent.py", "version 2, stopped: end_turn"),
+    ],
+)
+def test_the_example_clients_print_the_answers_of_the_example_agents(
+    client: str, agent: str, last_words: str
+) -> None:
+    command = ["Good", "day", "--", sys.executable, str(EXAMPLES / agent)]
     ran = subprocess.run(
-        [sys.executable, str(EXAMPLES / "acp_client.py"), "Good", "day"],
+        [sys.executable, str(EXAMPLES / client), *command],
         capture_output=True,
         text=True,
         check=True,
         timeout=30,
     )
-    assert (ran.stdout, ran.stderr) == ("Good day\n", "stopped: end_turn\n")
+    assert (ran.stdout, ran.stderr) == ("Good day\n", f"{last_words}\n")
 
 
-def test_the_example_client_of_either_version_prints_the_answer_of_the_example_agent() -> None:
-    ran = subprocess.run(
-        [sys.executable, str(EXAMPLES / "acp_dual_client.py"), "Good", "day"],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=30,
-    )
-    assert ran.stdout == "Good day\n"
-    assert ran.stderr.endswith("stopped: end_turn\n")
+def test_without_a_command_the_example_clients_start_an_example_agent() -> None:
+    for client in ("acp_client.py", "acp_dual_client.py"):
+        ran = subprocess.run(
+            [sys.executable, str(EXAMPLES / client), "Hi"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=30,
+        )
+        assert ran.stdout == "Hi\n"
 
 
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="waits for a strange process on Linux")
