@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,3 +41,26 @@ def test_declared_and_imported_siblings_are_the_same(
 def test_every_way_to_import_a_sibling_is_seen() -> None:
     source = "import punie.acp.connection\nfrom punie import http\ndef f():\n    from punie.agent import errors"
     assert sorted(imported(source)) == ["acp", "agent", "http"]
+
+
+def test_who_installs_the_protocol_alone_gets_msgspec_and_nothing_else(
+    projects: dict[str, Any],
+) -> None:
+    names = [re.split(r"[\[<>=~ ]", text)[0] for text in projects["punie-acp"]["dependencies"]]
+    assert names == ["msgspec"]
+
+
+def test_the_protocol_without_its_extra_imports_msgspec_and_the_standard_library() -> None:
+    script = """
+import importlib, msgspec, pkgutil, sys
+before = set(sys.modules)
+sys.modules["aiohttp"] = None  # as if it were not installed
+import punie.acp
+for module in pkgutil.walk_packages(punie.acp.__path__, "punie.acp."):
+    if ".websocket" not in module.name and "__main__" not in module.name:
+        importlib.import_module(module.name)
+loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(*sorted(loaded - set(sys.stdlib_module_names)))
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["aiohttp", "punie"]

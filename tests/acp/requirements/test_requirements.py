@@ -14,10 +14,21 @@ from punie.acp.check import REQUIREMENTS
 ROOT = Path(__file__).parents[3]
 
 
+def read(name: str) -> list[dict[str, Any]]:
+    text = Path(__file__).with_name(name).read_text("utf-8")
+    return tomllib.loads(text)["requirement"]
+
+
 @pytest.fixture(scope="module")
 def rows() -> list[dict[str, Any]]:
-    text = Path(__file__).with_name("requirements.toml").read_text("utf-8")
-    return tomllib.loads(text)["requirement"]
+    """What an agent is held to."""
+    return read("requirements.toml")
+
+
+@pytest.fixture(scope="module")
+def client_rows() -> list[dict[str, Any]]:
+    """What the client's side and the fan-out hold to."""
+    return read("client.toml")
 
 
 def functions(path: Path) -> set[str]:
@@ -32,13 +43,18 @@ def test_the_manifest_and_the_check_know_the_same_requirements(rows: list[dict[s
     assert listed == [(one.id, one.source) for one in REQUIREMENTS]
 
 
-def test_each_requirement_has_a_test_that_exists(rows: list[dict[str, Any]]) -> None:
-    named = [row["test"].split("::") for row in rows]
+def test_each_requirement_has_a_test_that_exists(
+    rows: list[dict[str, Any]], client_rows: list[dict[str, Any]]
+) -> None:
+    named = [row["test"].split("::") for row in rows + client_rows]
     missing = [name for path, name in named if name not in functions(ROOT / path)]
     assert missing == []
 
 
-def test_ids_are_unique_and_sources_are_pages() -> None:
-    ids = [requirement.id for requirement in REQUIREMENTS]
+def test_ids_are_unique_and_sources_are_pages(
+    rows: list[dict[str, Any]], client_rows: list[dict[str, Any]]
+) -> None:
+    ids = [row["id"] for row in rows + client_rows]
     assert len(ids) == len(set(ids))
-    assert [one.id for one in REQUIREMENTS if not one.source.startswith("https://")] == []
+    without = [row["id"] for row in rows + client_rows if not row["source"].startswith("https://")]
+    assert without == []
