@@ -116,6 +116,8 @@ def decode_frame(frame: bytes) -> Envelope | Malformed:
         The message, or what is wrong with it.
     """
     try:
+        if not frame.isascii():
+            frame.decode()  # msgspec does not look into what it skips
         envelope = _envelopes.decode(frame)
     except DECODE_ERRORS:
         return _explain(frame)
