@@ -210,6 +210,20 @@ async def test_idle_comes_after_every_update_even_for_a_slow_client() -> None:
     assert isinstance(client.updates[-1], v2.StateUpdate)
 
 
+async def test_a_client_that_fails_on_an_update_hears_the_next_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Clumsy(RecordingDualClient):
+        async def session_update(self, params: v2.UpdateSessionNotification) -> None:
+            if isinstance(params.update, v2.UserMessage):
+                raise RuntimeError("clumsy")
+            await super().session_update(params)
+
+    client = await run(quiet, Clumsy())
+    assert client.states == ["running", "idle"]
+    assert "the client failed on an update" in caplog.text
+
+
 async def test_a_failed_turn_is_idle_stopped_by_error() -> None:
     async def turn(agent: OldAgent) -> v1.PromptResponse:
         raise RequestError(-32000, "Log in first", {"authMethods": []})

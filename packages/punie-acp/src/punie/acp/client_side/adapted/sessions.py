@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,6 +12,8 @@ from punie.acp.connection import Connection
 from punie.acp.errors import ErrorCode, RequestError
 from punie.acp.schema import v1, v2
 from punie.acp.versions.to_v2 import ToV2
+
+log: logging.Logger = logging.getLogger("punie.acp")
 
 _CONTENT = (
     v1.UserMessageChunk,
@@ -76,9 +79,15 @@ class Sessions:
         self._sessions.pop(session_id, None)
 
     async def tell(self, session: Session, update: v2.SessionUpdate) -> None:
-        """Show the client an update; only in order, which the inbox keeps."""
+        """Show the client an update; only in order, which the inbox keeps.
+
+        What the client makes of it is its own affair: an error is logged, and the next update told.
+        """
         notification = v2.UpdateSessionNotification(session_id=session.id, update=update)
-        await self._client.session_update(notification)
+        try:
+            await self._client.session_update(notification)
+        except Exception:
+            log.exception("the client failed on an update")
 
     def deliver(self, session: Session, update: v2.SessionUpdate) -> asyncio.Future[None]:
         """Show the client an update after all that came before."""
