@@ -20,7 +20,7 @@ from punie.http.auth import SAFE_METHODS, Bucket, Caller, Door, new_token
 from punie.http.config import HubState, last_token, remove_state, write_state
 from punie.http.errors import ApiError, HubError, ListenError, TooManyError
 from punie.http.hub import Hub
-from punie.http.keys import CALLER, CHANGES, DOOR, HUB
+from punie.http.keys import AGENTS, CALLER, CHANGES, DOOR, HUB
 from punie.http.routes import agents, events, export, inbox, openapi, pages, sessions
 from punie.http.routes.bodies import answer
 
@@ -70,10 +70,12 @@ def make_app(hub: Hub, door: Door) -> web.Application:
     """Build the server's application."""
     app = web.Application(middlewares=[_errors, _guard], client_max_size=MAX_BODY)
     app[HUB], app[DOOR] = hub, door
+    app[AGENTS] = agents.make_endpoint(hub)
     app[CHANGES] = Bucket(rate=CHANGES_A_SECOND, burst=CHANGES_AT_ONCE)
     for module in (agents, events, export, inbox, openapi, pages, sessions):
         app.add_routes(module.routes)
     app.on_response_prepare.append(_add_headers)
+    app.on_shutdown.append(_hang_up)
     return app
 
 
@@ -175,6 +177,10 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
     response.headers.update(HEADERS)
     response.headers.setdefault("Cache-Control", "no-store")
     response.headers.pop("Server", None)
+
+
+async def _hang_up(app: web.Application) -> None:
+    await app[AGENTS].aclose()
 
 
 def _route(request: web.Request) -> str:

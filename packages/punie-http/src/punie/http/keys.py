@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from punie.acp.transports.websocket import Endpoint
 from punie.http.auth import Bucket, Caller, Door
 from punie.http.hub import Hub
 
 HUB: web.AppKey[Hub] = web.AppKey("hub", Hub)
 DOOR: web.AppKey[Door] = web.AppKey("door", Door)
+AGENTS: web.AppKey[Endpoint] = web.AppKey("agents", Endpoint)
+"""Accepts agents that dial in."""
 CHANGES: web.AppKey[Bucket] = web.AppKey("changes", Bucket)
 """How often something may be changed."""
 CALLER: web.RequestKey[Caller] = web.RequestKey("caller", Caller)

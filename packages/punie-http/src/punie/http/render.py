@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from punie.http.transcript import Item, text_of
 
@@ -141,7 +141,7 @@ def _highlight(code: str, language: str) -> str:
     from pygments import highlight, lexers
     from pygments.util import ClassNotFound
 
-    lexer_named: Any = lexers.get_lexer_by_name  # pyright: ignore[reportUnknownMemberType]
+    lexer_named = cast("Any", lexers).get_lexer_by_name
     try:
         lexer = lexer_named(language or "text")
     except ClassNotFound:
@@ -153,8 +153,7 @@ def _highlight(code: str, language: str) -> str:
 def _formatter() -> Any:
     from pygments.formatters.html import HtmlFormatter
 
-    formatter: Any = HtmlFormatter(nowrap=True, style="friendly")
-    return formatter
+    return cast("Any", HtmlFormatter)(nowrap=True, style="friendly")
 
 
 @cache

@@ -92,10 +92,10 @@ class Transcript(Struct, kw_only=True):
         if kind.endswith("_chunk"):
             append(item["content"], update["content"])
         elif "content" in update:
-            item["content"] = []
-            blocks: Any = update["content"] or ()
-            for block in blocks:
-                append(item["content"], block)
+            content: list[dict[str, Any]] = []
+            for block in update["content"] or ():
+                append(content, block)
+            item["content"] = content
 
     def _other(self, kind: str, update: dict[str, Any], *, seq: int, at: float) -> None:
         if kind in _BY_ID:

@@ -147,7 +147,7 @@ class Fleet:
             kind: How it runs.
             open_transport: Starts it and connects to it; leaving ends it.
         """
-        agent = self._add(name, kind, joins=False)
+        agent = self._add(name, kind, joins=False, home=name)
         self._supervised.append(self._tasks.create_task(self._supervise(agent, open_transport)))
 
     def stop(self) -> None:
@@ -160,7 +160,8 @@ class Fleet:
 
         Args:
             transport: Opened and closed here.
-            name: What it wants to be called; made unique.
+            name: What such agents are called; made unique. Their sessions share it, so that a
+                session is the same one when its agent dials in again.
 
         Raises:
             ConflictError: There are too many.
@@ -168,13 +169,15 @@ class Fleet:
         dialled = [one for one in self._agents.values() if one.kind == "dialled"]
         if len(dialled) >= MAX_DIALLED:
             raise ConflictError(f"{MAX_DIALLED} agents are dialled in: that is the limit")
-        agent = self._add(self._unique(name), "dialled", joins=True)
-        await self._run(agent, transport)
-        self._become(agent, "gone")
-        del self._agents[agent.name]
+        agent = self._add(self._unique(name), "dialled", joins=True, home=name)
+        try:
+            await self._run(agent, transport)
+        finally:
+            self._become(agent, "gone")
+            del self._agents[agent.name]
 
-    def _add(self, name: str, kind: Kind, *, joins: bool) -> _Agent:
-        link = Link(name, self._sessions, self._inbox, joins=joins)
+    def _add(self, name: str, kind: Kind, *, joins: bool, home: str) -> _Agent:
+        link = Link(home, self._sessions, self._inbox, joins=joins)
         agent = self._agents[name] = _Agent(name, kind, link)
         self._tell(agent)
         return agent

@@ -1,6 +1,6 @@
 """One connection to one agent: its updates go up to the sessions, commands go down to it.
 
-The one module that speaks the protocol, in the types of version 2; agents of version 1 look the
+It speaks the protocol in the types of version 2; agents of version 1 look the
 same here (`punie.acp.client_side.dual`). The hub offers neither files nor terminals: an agent works
 on its own disk.
 """
@@ -19,10 +19,20 @@ from punie.acp.errors import AcpError, CapabilityError, ConnectionClosedError, R
 from punie.acp.schema import v2
 from punie.acp.schema.reading import write
 from punie.acp.transports.base import Transport
-from punie.acp.versions.diffs import plain_content, plain_patch
+from punie.http.agents.wire import (
+    HELLO,
+    INTERRUPTED,
+    MESSAGES,
+    elicited,
+    encode,
+    is_live,
+    permission_asked,
+    permitted,
+    question_asked,
+)
 from punie.http.errors import ApiError, ConflictError
-from punie.http.inbox import Answer, Inbox
-from punie.http.sessions.registry import Asked, Sessions
+from punie.http.inbox import Inbox
+from punie.http.sessions.registry import Sessions
 from punie.http.sessions.summary import Summary
 from punie.http.store.base import SessionKey
 from punie.http.transcript import Transcript, missing
@@ -37,15 +47,12 @@ EARLY = 200
 OPENED = "_punie/session_opened"
 CLOSED = "_punie/session_closed"
 
-_TEXT_CHUNKS = (v2.AgentMessageChunk, v2.AgentThoughtChunk, v2.UserMessageChunk)
-_MESSAGES = (*_TEXT_CHUNKS, v2.AgentMessage, v2.AgentThought, v2.UserMessage)
-
 
 class Link:
     """See the module. Implements `DualClient` towards the agent and `Driver` towards the sessions.
 
     Args:
-        name: The agent's name in the hub.
+        name: The agent's name in the hub, under which its sessions are known.
         sessions: Where updates go.
         inbox: Where questions go.
         joins: Whether the agent's own live sessions are joined, as those of a dialled agent are.
@@ -66,6 +73,7 @@ class Link:
         self._early: dict[str, list[v2.SessionUpdate]] = {}
         self._opening: dict[str, asyncio.Lock] = {}
         self._renamed: dict[str, str] = {}
+        self._over: set[str] = set()
         self._joining: set[asyncio.Task[None]] = set()
 
     async def run(self, transport: Transport, *, ready: Callable[[], None]) -> None:
@@ -82,7 +90,7 @@ class Link:
         try:
             async with connect_dual(self, transport) as agent:
                 async with asyncio.timeout(HANDSHAKE):
-                    await agent.initialize(_HELLO)
+                    await agent.initialize(HELLO)
                 self._agent, self.info = agent, agent.info
                 await self._begin(agent)
                 ready()
@@ -113,19 +121,20 @@ class Link:
         state: str | None = None
         if resumes:
             try:
-                state = await self._resume(summary.session_id, summary.cwd, None)
+                async with self._opening.setdefault(summary.session_id, asyncio.Lock()):
+                    state = await self._resume(summary.session_id, summary.cwd, None)
             except ApiError as error:
                 log.warning("a session cannot be resumed", agent=self.name, reason=str(error))
         if state is None:
-            self._sessions.record(summary.key, "update", _INTERRUPTED)
+            self._sessions.record(summary.key, "update", INTERRUPTED)
 
     async def _join_all(self, agent: DualAgentProxy) -> None:
         cursor: str | None = None
         while True:
             page = await agent.list_sessions(v2.ListSessionsRequest(cursor=cursor))
             for info in page.sessions:
-                if _is_live(info):
-                    await self._resume(info.session_id, info.cwd, info.title)
+                if is_live(info):
+                    await self._join(info.session_id, info.cwd, info.title)
             cursor = page.next_cursor
             if cursor is None:
                 return
@@ -150,7 +159,7 @@ class Link:
         self._keys[answer.session_id] = key
         await self._offer(key, answer.config_options, answer.available_commands)
         for update in self._early.pop(answer.session_id, ()):
-            await self._sessions.update(key, _encode(update))
+            await self._sessions.update(key, encode(update))
         return key
 
     async def prompt(self, session_id: str, blocks: list[dict[str, Any]]) -> None:
@@ -183,8 +192,7 @@ class Link:
 
     async def _ensure(self, session_id: str) -> SessionKey:
         """Open a known session again before something is asked of it."""
-        lock = self._opening.setdefault(session_id, asyncio.Lock())
-        async with lock:
+        async with self._opening.setdefault(session_id, asyncio.Lock()):
             if session_id not in self._keys:
                 summary = next(
                     one
@@ -205,6 +213,8 @@ class Link:
             raise ConflictError(f"the agent {self.name} is not connected")
         key = self._sessions.opened(self.name, session_id, cwd=cwd, title=title, driver=self)
         replayed = self._replays[session_id] = Transcript()
+        if agent.replays:
+            self._early.pop(session_id, None)  # the replay holds it
         request = v2.ResumeSessionRequest(
             session_id=session_id,
             cwd=cwd,
@@ -221,7 +231,7 @@ class Link:
             await self._sessions.update(key, msgspec.json.encode(update))
         self._keys[session_id] = key
         for update in self._early.pop(session_id, ()):
-            await self._sessions.update(key, _encode(update))
+            await self._sessions.update(key, encode(update))
         await self._offer(key, answer.config_options, answer.available_commands)
         return replayed.facts.get("state")
 
@@ -256,12 +266,12 @@ class Link:
         """Record an update."""
         replay = self._replays.get(params.session_id)
         if replay is not None:
-            body = msgspec.json.decode(_encode(params.update))
+            body = msgspec.json.decode(encode(params.update))
             replay.update(body, seq=len(replay.items))
             return
         key = self._keys.get(params.session_id)
         if key is not None:
-            await self._sessions.update(key, _encode(self._named(params)))
+            await self._sessions.update(key, encode(self._named(params)))
             return
         early = self._early.setdefault(params.session_id, [])
         if len(early) < EARLY:
@@ -274,7 +284,7 @@ class Link:
         history, the counting began anew.
         """
         update, prefix = params.update, self._renamed.get(params.session_id)
-        if prefix is None or not isinstance(update, _MESSAGES):
+        if prefix is None or not isinstance(update, MESSAGES):
             return update
         return msgspec.structs.replace(update, message_id=f"{prefix}-{update.message_id}")
 
@@ -282,25 +292,9 @@ class Link:
         self, params: v2.RequestPermissionRequest
     ) -> v2.RequestPermissionResponse:
         """Put an approval into the inbox."""
-        subject = params.subject
-        if isinstance(subject, v2.ToolCallPermissionSubject):
-            subject = msgspec.structs.replace(subject, tool_call=plain_patch(subject.tool_call))
-        told: dict[str, Any] = msgspec.json.decode(
-            write(msgspec.structs.replace(params, subject=subject))
-        )
-        asked = Asked(
-            id="",
-            what="approval",
-            title=params.title,
-            description=params.description,
-            options=told["options"],
-            subject=told.get("subject"),
-        )
-        answer = await self._inbox.ask(self._key(params.session_id), asked)
-        if answer.outcome == "selected" and answer.option_id is not None:
-            outcome = v2.SelectedPermissionOutcome(option_id=answer.option_id)
-            return v2.RequestPermissionResponse(outcome=outcome)
-        return v2.RequestPermissionResponse(outcome=v2.CancelledPermissionOutcome())
+        asked = permission_asked(params)
+        answer = await self._inbox.ask(await self._key(params.session_id), asked)
+        return permitted(answer)
 
     async def create_elicitation(
         self, params: v2.CreateElicitationRequest
@@ -308,11 +302,8 @@ class Link:
         """Put a question into the inbox."""
         if params.mode != "form" or params.session_id is None:
             raise RequestError.invalid_params("only forms of a session are shown", path="$.mode")
-        told: dict[str, Any] = msgspec.json.decode(write(params))
-        asked = Asked(
-            id="", what="question", title=params.message, form=told.get("requestedSchema")
-        )
-        return _elicited(await self._inbox.ask(self._key(params.session_id), asked))
+        asked = question_asked(params)
+        return elicited(await self._inbox.ask(await self._key(params.session_id), asked))
 
     async def ext_notification(self, method: str, params: dict[str, Any]) -> None:
         """Hear of sessions that were opened or closed elsewhere."""
@@ -322,67 +313,36 @@ class Link:
         elif method == OPENED and session_id not in self._keys:
             # Not awaited here: its replay comes behind this notification.
             cwd, title = str(params.get("cwd", "")), params.get("title")
-            task = asyncio.get_running_loop().create_task(self._join(session_id, cwd, title))
+            work = self._join(session_id, cwd, None if title is None else str(title))
+            task = asyncio.get_running_loop().create_task(work)
             self._joining.add(task)
             task.add_done_callback(self._joining.discard)
         elif method == CLOSED:
-            key = self._keys.pop(session_id, None)
-            if key is not None:
-                self._sessions.closed(key)
+            self._closed(session_id)
+
+    def _closed(self, session_id: str) -> None:
+        key = self._keys.pop(session_id, None)
+        if key is not None:
+            self._sessions.closed(key)
+        elif session_id in self._replays:
+            self._over.add(session_id)  # once it is joined
 
     async def _join(self, session_id: str, cwd: str, title: str | None) -> None:
+        """Join a session that is live in the agent; one that cannot be joined is left out."""
         try:
-            await self._resume(session_id, cwd, title)
+            async with self._opening.setdefault(session_id, asyncio.Lock()):
+                if session_id not in self._keys:
+                    await self._resume(session_id, cwd, title)
+            if session_id in self._over:
+                self._over.discard(session_id)
+                self._closed(session_id)
         except (ApiError, AcpError) as error:
             log.warning("a session cannot be joined", agent=self.name, reason=str(error))
 
-    def _key(self, session_id: str) -> SessionKey:
-        key = self._keys.get(session_id)
+    async def _key(self, session_id: str) -> SessionKey:
+        """The key of a session that asks; it may be about to be joined."""
+        async with self._opening.setdefault(session_id, asyncio.Lock()):
+            key = self._keys.get(session_id)
         if key is None:
             raise RequestError.session_not_found(session_id)
         return key
-
-
-_HELLO = v2.InitializeRequest(
-    protocol_version=2,
-    info=v2.Implementation(name="punie-hub", title="Punie's hub", version="0.1.0"),
-    capabilities=v2.ClientCapabilities(
-        elicitation=v2.ElicitationCapabilities(form=v2.ElicitationFormCapabilities())
-    ),
-)
-
-
-_INTERRUPTED = {
-    "sessionUpdate": "state_update",
-    "state": "idle",
-    "stopReason": "error",
-    "error": {"code": -32603, "message": "the agent ended before the turn did"},
-}
-
-
-def _encode(update: v2.SessionUpdate) -> bytes:
-    # Nothing unknown can be inside these, and they are nearly all that comes.
-    if isinstance(update, _TEXT_CHUNKS) and isinstance(update.content, v2.TextContent):
-        return msgspec.json.encode(update)
-    match update:
-        case v2.ToolCallUpdate():
-            return write(plain_patch(update))
-        case v2.ToolCallContentChunk(content=content):
-            return write(msgspec.structs.replace(update, content=plain_content([content])[0]))
-        case _:
-            return write(update)
-
-
-def _is_live(info: v2.SessionInfo) -> bool:
-    """Whether a listed session is open in the agent; those of other makes do not tell."""
-    return bool((info.meta or {}).get("punie/live", True))
-
-
-def _elicited(answer: Answer) -> v2.CreateElicitationResponse:
-    match answer.outcome:
-        case "submitted":
-            return v2.CreateElicitationResponse(action="accept", content=answer.content)
-        case "declined":
-            return v2.CreateElicitationResponse(action="decline")
-        case _:
-            return v2.CreateElicitationResponse(action="cancel")

@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
+import structlog
 from aiohttp import web
 
-from punie.http.keys import HUB
+from punie.acp.transports.websocket import Endpoint, WebSocketTransport
+from punie.http.auth import ForbiddenError
+from punie.http.errors import ApiError
+from punie.http.hub import Hub
+from punie.http.keys import AGENTS, CALLER, HUB
+
+log = structlog.get_logger()
 
 routes = web.RouteTableDef()
+
+MAX_FRAME = 8 * 1024 * 1024
+"""Bytes in one message of an agent."""
+HOLD = 3.0
+"""Seconds for which an agent that lost its socket may come back unnoticed."""
+DIALLED = "ide"
+"""What agents that dial in are called: mostly an IDE started them."""
+
+
+def make_endpoint(hub: Hub) -> Endpoint:
+    """Build what accepts agents; the hub is the client on these sockets."""
+
+    async def serve(transport: WebSocketTransport, _request: web.Request) -> None:
+        try:
+            await hub.fleet.attach(transport, name=DIALLED)
+        except ApiError as error:
+            log.warning("an agent is not let in", reason=str(error))
+
+    return Endpoint(serve, max_frame=MAX_FRAME, hold=HOLD)
+
+
+@routes.get("/agents")
+async def dial_in(request: web.Request) -> web.StreamResponse:
+    """A WebSocket on which the caller is an ACP agent and the hub its client."""
+    if request[CALLER].via != "program":
+        raise ForbiddenError("an agent dials in with the token, not a page")
+    return await request.app[AGENTS].handle(request)
 
 
 @routes.post("/api/agents/{agent}/restart")

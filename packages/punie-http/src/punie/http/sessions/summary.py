@@ -6,7 +6,7 @@ is `punie.http.transcript`.
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import msgspec
 from msgspec import Struct, field
@@ -192,7 +192,7 @@ class Summary(Struct, kw_only=True):
     def _prompted(self, update: dict[str, Any]) -> None:
         self.snippet = ""
         content: Any = update.get("content") or []
-        blocks: Any = content if isinstance(content, list) else [content]
+        blocks = cast("list[Any]", content if isinstance(content, list) else [content])
         text = "".join(_text(block) for block in blocks)
         if not self.title and text.strip():
             self.title = text.strip().splitlines()[0][:80]

@@ -16,6 +16,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -43,6 +44,8 @@ GROUP = 2000
 """Writes in one group at most."""
 BACKLOG = 20_000
 """Unwritten events above which `room` waits."""
+CLOSING = 2.0
+"""Seconds in which what is left must be written when the store is closed."""
 RETRY = 0.5
 """Seconds until a group that could not be written is tried again."""
 
@@ -143,7 +146,11 @@ class SqliteStore:
         """Write what is left and close."""
         if self._closed:
             return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING):
+                await self.flush()  # what follows from the last events is written, too
         self._closed = True
+        self._published = lambda events: None
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
         with self._reading:

@@ -1,0 +1,207 @@
+"""Agents that dial in over a real WebSocket, as those that an IDE started do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+
+from punie.acp.errors import DialError
+from punie.acp.transports.websocket import dial
+from punie.agent.hosting import serve_agent
+from punie.http.config import Settings
+from punie.http.testing import Puppet
+
+
+@asynccontextmanager
+async def dialled(running: Any, *sessions: str, **more: Any) -> AsyncGenerator[Puppet, None]:
+    """A puppet that dialled in and whose sessions the hub has joined."""
+    url = running.address.url.replace("http", "ws") + "/agents"
+    headers = {"Authorization": f"Bearer {running.address.token}"}
+    puppet = Puppet(await dial(url, headers=headers), **more)
+    await puppet.start(*sessions)
+    try:
+        await asyncio.wait_for(puppet.listed.wait(), 30)
+        for session_id in sessions:
+            await asyncio.wait_for(puppet.joined[session_id].wait(), 30)
+        yield puppet
+    finally:
+        await puppet.aclose()
+
+
+async def summary(running: Any, session_id: str, **wanted: Any) -> dict[str, Any]:
+    """A session once it is as wanted."""
+
+    def fits(message: Any) -> bool:
+        return any(is_it(one) for one in told(message))
+
+    def is_it(one: dict[str, Any]) -> bool:
+        return one["session_id"] == session_id and wanted.items() <= one.items()
+
+    def told(message: Any) -> list[dict[str, Any]]:
+        if message.name == "overview":
+            return message.data["sessions"]
+        return [message.data] if message.name == "session" else []
+
+    last = (await running.until("", fits))[-1]
+    return next(one for one in told(last) if is_it(one))
+
+
+async def test_the_sessions_of_an_agent_that_dials_in_are_shown(run_hub: Any) -> None:
+    async with run_hub() as running, dialled(running, "s1") as puppet:
+        puppet.become("s1", "running")
+        assert (await summary(running, "s1", state="running"))["agent"] == "ide"
+
+
+async def test_a_session_that_is_opened_later_is_joined(run_hub: Any) -> None:
+    async with run_hub() as running, dialled(running) as puppet:
+        puppet.open("later", title="Fix it")
+        puppet.say("later", "hi")
+        seen = await summary(running, "later", snippet="hi")
+        assert seen["title"] == "Fix it"
+
+
+async def test_a_closed_session_is_closed(run_hub: Any) -> None:
+    async with run_hub() as running, dialled(running, "s1") as puppet:
+        puppet.close("s1")
+        await summary(running, "s1", state="closed")
+
+
+async def test_an_answer_here_reaches_the_agent(run_hub: Any) -> None:
+    async with run_hub() as running, dialled(running, "s1") as puppet:
+        question = asyncio.ensure_future(puppet.ask("s1"))
+        session = await summary(running, "s1", state="needs_approval")
+        (asked_id,) = session["asked"]
+        await running.post(f"/api/inbox/{asked_id}/select", {"option_id": "yes"})
+        assert await question == {"outcome": "selected", "optionId": "yes"}
+
+
+async def test_an_answer_elsewhere_closes_the_card(run_hub: Any) -> None:
+    async with run_hub() as running, dialled(running, "s1") as puppet:
+        question = asyncio.ensure_future(puppet.ask("s1"))
+        session = await summary(running, "s1", state="needs_approval")
+        (asked_id,) = session["asked"]
+        question.cancel()  # the IDE was faster
+        await summary(running, "s1", asked={})
+        late = await running.post(f"/api/inbox/{asked_id}/select", {"option_id": "yes"}, status=409)
+        assert late["error"] == "already answered by the agent"
+
+
+async def test_a_session_that_waits_for_an_ide_is_not_shown_as_idle(run_hub: Any) -> None:
+    async with run_hub() as running, dialled(running, "s1") as puppet:
+        puppet.become("s1", "requires_action")
+        seen = await summary(running, "s1", working="requires_action")
+        assert seen["state"] == "needs_approval"
+        assert seen["waiting_since"] is not None
+
+
+async def test_who_waits_comes_first_and_the_longest_first_of_all(run_hub: Any) -> None:
+    async with run_hub() as running, dialled(running, "a", "b", "c", "d") as puppet:
+        puppet.become("a", "running")
+        first = asyncio.ensure_future(puppet.ask("c"))
+        await summary(running, "c", state="needs_approval")
+        second = asyncio.ensure_future(puppet.ask("d"))
+        await summary(running, "d", state="needs_approval")
+        puppet.become("b", "idle", stopReason="error", error={"code": 1, "message": "broke"})
+        await summary(running, "b", state="failed", error="broke")
+        sessions = (await running.get("/api/overview"))["sessions"]
+        assert [one["session_id"] for one in sessions] == ["c", "d", "b", "a"]
+        first.cancel()
+        second.cancel()
+
+
+async def test_a_question_is_answered_with_a_form(run_hub: Any) -> None:
+    form = {"type": "object", "properties": {"name": {"type": "string"}}}
+    async with run_hub() as running, dialled(running, "s1") as puppet:
+        params = {
+            "sessionId": "s1",
+            "mode": "form",
+            "message": "Which name?",
+            "requestedSchema": form,
+        }
+        question = asyncio.ensure_future(puppet.request("elicitation/create", params))
+        session = await summary(running, "s1", state="needs_answer")
+        (asked_id,) = session["asked"]
+        await running.post(f"/api/inbox/{asked_id}/submit", {"content": {"name": "Ada"}})
+        assert await question == {"action": "accept", "content": {"name": "Ada"}}
+        (kept,) = (await running.get("/api/audit"))["answers"]
+        assert "Ada" not in str(kept)
+
+
+async def test_an_agent_that_comes_back_doubles_nothing(run_hub: Any) -> None:
+    async with run_hub() as running:
+        for times in (1, 2):
+            async with dialled(running, "s1") as puppet:
+                if times == 1:
+                    puppet.say("s1", "one ")
+                    puppet.say("s1", "two")
+                    await summary(running, "s1", snippet="one two")
+                    history = puppet.histories["s1"]
+                    key = (await summary(running, "s1"))["key"]
+            await summary(running, "s1", state="gone")
+        async with dialled(running) as puppet:
+            puppet.histories["s1"] = [*history]
+            puppet.joined["s1"] = asyncio.Event()
+            told = {"sessionId": "s1", "cwd": "/project"}
+            puppet._send(method="_punie/session_opened", params=told)
+            await asyncio.wait_for(puppet.joined["s1"].wait(), 30)
+            puppet.say("s1", " three")
+            await summary(running, "s1", snippet="one two three")
+            (item,) = (await running.get(f"/api/sessions/{key}"))["items"]
+            assert item["content"] == [{"type": "text", "text": "one two three"}]
+
+
+async def test_a_lost_agent_is_gone_within_seconds(run_hub: Any) -> None:
+    async with run_hub() as running:
+        async with dialled(running, "s1"):
+            await summary(running, "s1", state="idle")
+        await summary(running, "s1", state="gone")
+
+
+async def test_punie_itself_can_dial_in(run_hub: Any, settings: Settings) -> None:
+    async with run_hub() as running:
+        await running.ready()
+        url = running.address.url.replace("http", "ws") + "/agents"
+        headers = {"Authorization": f"Bearer {running.address.token}"}
+        transport = await dial(url, headers=headers)
+        serving = asyncio.ensure_future(serve_agent(transport, model="test"))
+        await running.ready(agents=2)
+        session = await running.new_session(agent="ide")
+        await running.prompt(session, "hello")
+        await running.idle(session)
+        seen = await running.get(f"/api/sessions/{session}")
+        assert seen["session"]["snippet"] == "Hello from Punie's test model."
+        await transport.aclose()
+        await serving
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": "Bearer TOKEN", "Origin": "https://evil.example"},
+    ],
+)
+async def test_who_may_not_dial_in_does_not(run_hub: Any, headers: dict[str, str]) -> None:
+    async with run_hub() as running:
+        url = running.address.url.replace("http", "ws") + "/agents"
+        told = {
+            name: value.replace("TOKEN", running.address.token) for name, value in headers.items()
+        }
+        with pytest.raises(DialError, match=r"40[13]"):
+            await dial(url, headers=told)
+
+
+async def test_a_page_cannot_be_an_agent(run_hub: Any) -> None:
+    async with run_hub() as running:
+        jar = aiohttp.CookieJar(unsafe=True)
+        async with aiohttp.ClientSession(running.address.url, cookie_jar=jar) as session:
+            await session.get("/", params={"token": running.address.token})
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await session.ws_connect("/agents", headers={"Origin": running.address.url})
+            assert refused.value.status == 403
