@@ -15,6 +15,7 @@ from punie.agent.tools.base import Call
 from punie.agent.tools.catalog import CATALOG, AnyTool, select
 from punie.agent.tools.edits import EditResult, WriteResult
 from punie.agent.tools.files import ListResult, ReadResult
+from punie.agent.tools.history import BlamedLine, BlameResult, Commit, LogResult
 from punie.agent.tools.language import answers
 from punie.agent.tools.pytest_runs import TestsResult
 from punie.agent.tools.quality import LintResult, TypecheckResult
@@ -48,7 +49,11 @@ SIGNATURES = {
     "move_symbol": ("symbol", "path"),
     "add_import": ("path", "statement"),
     "organize_imports": ("path",),
+    "format_file": ("path",),
+    "fix_lint": ("path",),
     "multi_edit": ("path", "edits"),
+    "git_log": ("path", "limit"),
+    "git_blame": ("path", "line", "limit"),
 }
 CORE = list(SIGNATURES)[:11]
 EMBEDDED = (
@@ -100,6 +105,8 @@ def test_risks_are_those_of_the_contract() -> None:
         "move_symbol": "write",
         "add_import": "write",
         "organize_imports": "write",
+        "format_file": "write",
+        "fix_lint": "write",
         "multi_edit": "write",
     }
 
@@ -182,6 +189,11 @@ def test_a_result_with_an_error_says_nothing_else_first(tool: AnyTool) -> None:
         ("add_import", {"path": "x.py", "statement": "import os"}, "Add an import to x.py"),
         ("organize_imports", {"path": "x.py"}, "Organize the imports of x.py"),
         ("multi_edit", {"path": "x.py", "edits": []}, "Edit x.py in 0 places"),
+        ("format_file", {"path": "x.py"}, "Format x.py"),
+        ("fix_lint", {"path": "x.py"}, "Fix the lint of x.py"),
+        ("git_log", {}, "Git log"),
+        ("git_log", {"path": "x.py"}, "Git log of x.py"),
+        ("git_blame", {"path": "x.py", "line": 3}, "Git blame of x.py from line 3"),
     ],
 )
 def test_titles_say_what_will_happen(name: str, arguments: dict[str, object], title: str) -> None:
@@ -250,6 +262,8 @@ def test_a_wrong_selection_names_the_choices(text: str, message: str) -> None:
     assert str(raised.value).startswith(message)
 
 
+COMMITS = tuple(Commit(id="a", date="", author="", subject="") for _ in range(3))
+LINES = tuple(BlamedLine(line=n, id="a", author="", subject="", text="") for n in (10, 29))
 HEADLINES: dict[str, Result] = {
     "read_file": ReadResult(ok=True, path="src/x.py", first=1, last=42, lines=42),
     "list_files": ListResult(ok=True, path="src", files=12, folders=3),
@@ -274,7 +288,11 @@ HEADLINES: dict[str, Result] = {
     "move_symbol": RefactorResult(ok=True, files=("a.py", "b.py"), places=2),
     "add_import": RefactorResult(ok=True, files=("a.py",), places=1),
     "organize_imports": RefactorResult(ok=True),
+    "format_file": RefactorResult(ok=True, files=("a.py",), places=1),
+    "fix_lint": RefactorResult(ok=True, files=("a.py",), places=1),
     "multi_edit": RefactorResult(ok=True, files=("a.py",), places=2),
+    "git_log": LogResult(ok=True, path=".", commits=COMMITS),
+    "git_blame": BlameResult(ok=True, path="x.py", lines=LINES),
 }
 
 

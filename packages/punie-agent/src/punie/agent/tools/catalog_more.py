@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+from punie.agent.tools import history as past
 from punie.agent.tools import navigation as nav
 from punie.agent.tools import refactoring as ref
 from punie.agent.tools.base import Tool
@@ -145,14 +146,42 @@ REFACTORING: tuple[AnyTool, ...] = (
         kind="edit",
         risk="write",
         description="Sort the imports of a file and remove unused ones.",
-        arguments=ref.OrganizeImports,
+        arguments=ref.OfFile,
         result=ref.RefactorResult,
         run=ref.organize_imports,
         title=lambda args: f"Organize the imports of {args.path}",
         path_arguments=("path",),
         preview=ref.preview_organize,
         group="refactoring",
-        examples=(ref.OrganizeImports(path="src/app.py"),),
+        examples=(ref.OfFile(path="src/app.py"),),
+    ),
+    Tool(
+        name="format_file",
+        kind="edit",
+        risk="write",
+        description="Format a Python file with ruff.",
+        arguments=ref.OfFile,
+        result=ref.RefactorResult,
+        run=ref.format_file,
+        title=lambda args: f"Format {args.path}",
+        path_arguments=("path",),
+        preview=ref.preview_format,
+        group="refactoring",
+        examples=(ref.OfFile(path="src/app.py"),),
+    ),
+    Tool(
+        name="fix_lint",
+        kind="edit",
+        risk="write",
+        description="Let ruff mend what it can mend safely in a file.",
+        arguments=ref.OfFile,
+        result=ref.RefactorResult,
+        run=ref.fix_lint,
+        title=lambda args: f"Fix the lint of {args.path}",
+        path_arguments=("path",),
+        preview=ref.preview_fix,
+        group="refactoring",
+        examples=(ref.OfFile(path="src/app.py"),),
     ),
     Tool(
         name="multi_edit",
@@ -175,5 +204,34 @@ REFACTORING: tuple[AnyTool, ...] = (
                 ),
             ),
         ),
+    ),
+)
+
+HISTORY: tuple[AnyTool, ...] = (
+    Tool(
+        name="git_log",
+        kind="read",
+        risk="read",
+        description="List the newest commits that touched a path.",
+        arguments=past.GitLog,
+        result=past.LogResult,
+        run=past.git_log,
+        title=lambda args: "Git log" if args.path in {"", "."} else f"Git log of {args.path}",
+        path_arguments=("path",),
+        group="history",
+        examples=(past.GitLog(), past.GitLog(path="src/app.py", limit=5)),
+    ),
+    Tool(
+        name="git_blame",
+        kind="read",
+        risk="read",
+        description="Tell which commit wrote lines of a file last.",
+        arguments=past.GitBlame,
+        result=past.BlameResult,
+        run=past.git_blame,
+        title=lambda args: f"Git blame of {args.path} from line {args.line}",
+        path_arguments=("path",),
+        group="history",
+        examples=(past.GitBlame(path="src/app.py", line=10),),
     ),
 )

@@ -10,6 +10,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+from msgspec import Struct
+
+from punie.agent.mcp.ide import ide_of
 from punie.agent.tools.base import Call
 from punie.agent.tools.language.answers import (
     DefinitionResult,
@@ -36,7 +40,7 @@ from punie.agent.tools.language.symbols import (
 )
 from punie.agent.tools.language.wire import KINDS, Diagnostic, Location, path_of
 from punie.agent.tools.paths import display
-from punie.agent.tools.programs import locate
+from punie.agent.tools.programs import Target, locate
 from punie.agent.tools.quality import MAX_FINDINGS, Finding
 from punie.agent.workspaces.base import Workspace
 
@@ -170,22 +174,64 @@ async def diagnostics(call: Call, args: Diagnostics) -> DiagnosticsResult:
         except (OSError, UnicodeDecodeError) as error:
             raise NoAnswerError(f"{target.shown} cannot be read as text: {error}") from error
         findings = [_finding(target.shown, one) for one in found if one.severity <= 2]
-        errors = sum(finding.severity == "error" for finding in findings)
-        return DiagnosticsResult(
-            ok=not errors,
-            path=target.shown,
-            program=server.name,
-            errors=errors,
-            warnings=len(findings) - errors,
-            findings=tuple(findings[:MAX_FINDINGS]),
-        )
+        return _diagnosed(target.shown, server.name, findings)
 
     try:
         if target.error:
             raise NoAnswerError(target.error)
-        return await ask(call, question)
+        return await _ide_diagnostics(call, target) or await ask(call, question)
     except NoAnswerError as error:
         return DiagnosticsResult(ok=False, path=target.shown, error=str(error))
+
+
+class _IdeProblem(Struct):
+    description: str = ""
+    severity: str = "ERROR"
+    line: int = 1
+    column: int = 1
+
+
+class _IdeProblems(Struct):
+    errors: list[_IdeProblem]
+
+
+async def _ide_diagnostics(call: Call, target: Target) -> DiagnosticsResult | None:
+    """Ask the IDE, which knows the file best; `None` when there is none or it cannot be read."""
+    ide = ide_of(call.services, call.workspace.root)
+    answer = await ide.call("get_file_problems", path=target.shown) if ide else None
+    if answer is None:
+        return None
+    try:
+        if answer.structured:
+            problems = msgspec.convert(answer.structured, _IdeProblems)
+        else:
+            problems = msgspec.json.decode(answer.text, type=_IdeProblems)
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return None
+    findings = [
+        Finding(
+            path=target.shown,
+            line=max(1, one.line),
+            column=max(1, one.column),
+            code=one.severity.lower(),
+            message=" ".join(one.description.split()),
+            severity="error" if one.severity.upper() == "ERROR" else "warning",
+        )
+        for one in problems.errors
+    ]
+    return _diagnosed(target.shown, answer.server, findings)
+
+
+def _diagnosed(path: str, program: str, findings: list[Finding]) -> DiagnosticsResult:
+    errors = sum(finding.severity == "error" for finding in findings)
+    return DiagnosticsResult(
+        ok=not errors,
+        path=path,
+        program=program,
+        errors=errors,
+        warnings=len(findings) - errors,
+        findings=tuple(findings[:MAX_FINDINGS]),
+    )
 
 
 async def ask(call: Call, question: Callable[[LanguageServer], Awaitable[T]]) -> T:

@@ -7,22 +7,30 @@ at all.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from msgspec import Struct
 
 from punie.agent.events import DiffContent
+from punie.agent.mcp.ide import ide_of
 from punie.agent.tools.base import Call
 from punie.agent.tools.language.answers import Place
 from punie.agent.tools.language.service import NoAnswerError
 from punie.agent.tools.paths import display, plural
 from punie.agent.tools.programs import locate
 from punie.agent.tools.refactor.changes import CannotError, Plan, plan_of, texts_of, write_all
-from punie.agent.tools.refactor.imports import plan_add, plan_organize
+from punie.agent.tools.refactor.imports import plan_add, plan_fix, plan_format, plan_organize
 from punie.agent.tools.refactor.moving import plan_move
 from punie.agent.tools.refactor.renaming import MAX_LEFT, plan_rename
 from punie.agent.tools.replace import NotEdited, replace_once
 from punie.agent.tools.results import Result
+
+
+class OfFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Arguments of `organize_imports`, `format_file` and `fix_lint`."""
+
+    path: str
 
 
 class RenameSymbol(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,12 +53,6 @@ class AddImport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     path: str
     statement: str
-
-
-class OrganizeImports(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Arguments of `organize_imports`."""
-
-    path: str
 
 
 class Replacement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,8 +102,28 @@ class RefactorResult(Result, frozen=True, kw_only=True, omit_defaults=True):
 
 
 async def rename_symbol(call: Call, args: RenameSymbol) -> RefactorResult:
-    """Rename a symbol in all files."""
-    return await _do(call, plan_rename(call, args.symbol, args.new_name))
+    """Rename a symbol in all files, by the IDE where it offers that."""
+    return await _by_ide(call, args) or await _do(
+        call, plan_rename(call, args.symbol, args.new_name)
+    )
+
+
+async def _by_ide(call: Call, args: RenameSymbol) -> RefactorResult | None:
+    """Let the IDE rename what was found here; `None` when it cannot."""
+    ide = ide_of(call.services, call.workspace.root)
+    if ide is None or not ide.offers("rename_refactoring"):
+        return None
+    try:
+        plan = await plan_rename(call, args.symbol, args.new_name)
+    except (CannotError, NoAnswerError):
+        return None  # The plan for here says why.
+    done = await ide.call(
+        "rename_refactoring",
+        path=display(call.workspace, plan.home),
+        symbol=args.symbol.rpartition(".")[2],
+        new_name=args.new_name,
+    )
+    return None if done is None else _done(call, plan, "renamed by the IDE")
 
 
 async def preview_rename(call: Call, args: RenameSymbol) -> tuple[DiffContent, ...]:
@@ -129,14 +151,34 @@ async def preview_add(call: Call, args: AddImport) -> tuple[DiffContent, ...]:
     return await _preview(_plan_add(call, args))
 
 
-async def organize_imports(call: Call, args: OrganizeImports) -> RefactorResult:
+async def organize_imports(call: Call, args: OfFile) -> RefactorResult:
     """Sort a file's imports and remove those that nothing uses."""
-    return await _do(call, _plan_organize(call, args))
+    return await _do(call, _plan_ruff(call, args, plan_organize))
 
 
-async def preview_organize(call: Call, args: OrganizeImports) -> tuple[DiffContent, ...]:
+async def preview_organize(call: Call, args: OfFile) -> tuple[DiffContent, ...]:
     """Show the file with its imports in order."""
-    return await _preview(_plan_organize(call, args))
+    return await _preview(_plan_ruff(call, args, plan_organize))
+
+
+async def format_file(call: Call, args: OfFile) -> RefactorResult:
+    """Format a file."""
+    return await _do(call, _plan_ruff(call, args, plan_format))
+
+
+async def preview_format(call: Call, args: OfFile) -> tuple[DiffContent, ...]:
+    """Show the formatted file."""
+    return await _preview(_plan_ruff(call, args, plan_format))
+
+
+async def fix_lint(call: Call, args: OfFile) -> RefactorResult:
+    """Mend what ruff can mend safely, by the project's own rules."""
+    return await _do(call, _plan_ruff(call, args, plan_fix))
+
+
+async def preview_fix(call: Call, args: OfFile) -> tuple[DiffContent, ...]:
+    """Show the mended file."""
+    return await _preview(_plan_ruff(call, args, plan_fix))
 
 
 async def multi_edit(call: Call, args: MultiEdit) -> RefactorResult:
@@ -157,12 +199,16 @@ async def _do(call: Call, planning: Awaitable[Plan]) -> RefactorResult:
         return RefactorResult(ok=False, error=str(error))
     except NoAnswerError as error:
         return RefactorResult(ok=False, error=str(error), choices=error.choices)
+    return _done(call, plan, plan.note)
+
+
+def _done(call: Call, plan: Plan, note: str) -> RefactorResult:
     return RefactorResult(
         ok=True,
         files=tuple(display(call.workspace, one.path) for one in plan.changes),
         places=plan.places if plan.changes else 0,
         left=plan.left,
-        note=plan.note,
+        note=note,
     )
 
 
@@ -180,11 +226,13 @@ async def _plan_add(call: Call, args: AddImport) -> Plan:
     return await plan_add(call, target.path, args.statement)
 
 
-async def _plan_organize(call: Call, args: OrganizeImports) -> Plan:
+async def _plan_ruff(
+    call: Call, args: OfFile, plan: Callable[[Call, Path], Awaitable[Plan]]
+) -> Plan:
     target = await locate(call, args.path)
     if target.error:
         raise CannotError(target.error)
-    return await plan_organize(call, target.path)
+    return await plan(call, target.path)
 
 
 async def _plan_edits(call: Call, args: MultiEdit) -> Plan:

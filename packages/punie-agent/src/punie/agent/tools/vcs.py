@@ -107,20 +107,20 @@ class DiffResult(Result, frozen=True, kw_only=True, omit_defaults=True):
         return self.diff
 
 
-class _GitError(Exception):
+class GitError(Exception):
     """git could not say; the message is for the person."""
 
 
 async def git_status(call: Call, args: GitStatus) -> StatusResult:
     """Count and list what differs from the last commit."""
     try:
-        prefix, safe = await _open(call.workspace)
+        prefix, safe = await open_repository(call.workspace)
         options = ["--porcelain=v2", "--branch", "-z", "--untracked-files=all"]
-        result = await _git(
+        result = await run_git(
             call.workspace, *safe, "status", *options, "--ignore-submodules=dirty", "--", "."
         )
         return _read_status(result.stdout, prefix)
-    except _GitError as error:
+    except GitError as error:
         return StatusResult(ok=False, error=str(error))
 
 
@@ -131,16 +131,16 @@ async def git_diff(call: Call, args: GitDiff) -> DiffResult:
         return DiffResult(ok=False, path=target.shown, error=target.error)
     shown = display(call.workspace, target.path)
     try:
-        _, safe = await _open(call.workspace)
+        _, safe = await open_repository(call.workspace)
         head = await call.workspace.run(
             ["git", *_SAFE, "rev-parse", "--verify", "--quiet", "HEAD"], env=_ENV, timeout=TIMEOUT
         )
         options = ["--no-ext-diff", "--no-textconv", "--no-color", "--relative"]
         options += ["--ignore-submodules=dirty", "HEAD" if head.exit_code == 0 else EMPTY_TREE]
         where = ["--", f":(literal){shown}"] if shown != "." else ["--", "."]
-        counts = await _git(call.workspace, *safe, "diff", "--numstat", "-z", *options, *where)
-        diff = await _git(call.workspace, *safe, "diff", *options, *where)
-    except _GitError as error:
+        counts = await run_git(call.workspace, *safe, "diff", "--numstat", "-z", *options, *where)
+        diff = await run_git(call.workspace, *safe, "diff", *options, *where)
+    except GitError as error:
         return DiffResult(ok=False, path=shown, error=str(error))
     files, insertions, deletions = _sum(counts.stdout)
     if target.error and not files:
@@ -155,14 +155,17 @@ async def git_diff(call: Call, args: GitDiff) -> DiffResult:
     )
 
 
-async def _open(workspace: Workspace) -> tuple[str, list[str]]:
+async def open_repository(workspace: Workspace) -> tuple[str, list[str]]:
     """Find the root's place in its repository and the filters to switch off.
 
     Returns:
         The root's path inside the repository, with a final slash unless it is the top, and
         git options.
+
+    Raises:
+        GitError: There is no repository, or no git.
     """
-    prefix = await _git(workspace, *_SAFE, "rev-parse", "--show-prefix")
+    prefix = await run_git(workspace, *_SAFE, "rev-parse", "--show-prefix")
     listed = await workspace.run(
         ["git", "config", "--show-scope", "--name-only", "-z", "--get-regexp", r"^filter\."],
         env=_ENV,
@@ -180,17 +183,22 @@ def _without_filters(listed: str) -> Iterable[str]:
             yield from ("-c", f"{name}={off}")
 
 
-async def _git(workspace: Workspace, *argv: str) -> ProcessResult:
+async def run_git(workspace: Workspace, *argv: str) -> ProcessResult:
+    """Run git.
+
+    Raises:
+        GitError: It is missing, or failed.
+    """
     try:
         result = await workspace.run(["git", *argv], env=_ENV, timeout=TIMEOUT)
     except ProgramMissingError:
-        raise _GitError("git is not installed") from None
+        raise GitError("git is not installed") from None
     if error := stopped("git", result, TIMEOUT):
-        raise _GitError(error)
+        raise GitError(error)
     if result.exit_code:
         if "not a git repository" in result.stderr:
-            raise _GitError("the project is not a git repository: git init makes it one")
-        raise _GitError(unexplained("git", result))
+            raise GitError("the project is not a git repository: git init makes it one")
+        raise GitError(unexplained("git", result))
     return result
 
 
@@ -229,8 +237,8 @@ def _read_status(text: str, prefix: str) -> StatusResult:
         raise _not_understood(str(error)) from error
 
 
-def _not_understood(what: str) -> _GitError:
-    return _GitError(f"the output of git status cannot be read: {what[:100]}")
+def _not_understood(what: str) -> GitError:
+    return GitError(f"the output of git status cannot be read: {what[:100]}")
 
 
 def _entry(letters: str, path: str) -> StatusEntry:

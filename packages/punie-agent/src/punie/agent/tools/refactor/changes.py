@@ -34,6 +34,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     """Everything that a refactoring would change."""
 
     changes: tuple[FileChange, ...] = ()
+    home: Path = Path()
+    """The file that defines what is renamed."""
     places: int = 0
     """Places that change."""
     left: tuple[str, ...] = ()

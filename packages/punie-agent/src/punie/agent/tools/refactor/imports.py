@@ -1,4 +1,4 @@
-"""Imports of a file: adding one, and putting them in order with ruff."""
+"""Imports of a file, and what else ruff puts in order: sorting, formatting, safe fixes."""
 
 from __future__ import annotations
 
@@ -53,14 +53,40 @@ async def plan_organize(call: Call, path: Path) -> Plan:
     return plan_of(call.workspace, {path: old}, {path: new}, places=1)
 
 
+async def plan_fix(call: Call, path: Path) -> Plan:
+    """Work out a file with everything mended that ruff mends safely, by the project's own rules.
+
+    Raises:
+        CannotError: ruff is missing or fails.
+    """
+    old = (await texts_of(call.workspace, [path]))[path]
+    new = await _ruff(call, path, old, ["check", "--fix", "--exit-zero"])
+    return plan_of(call.workspace, {path: old}, {path: new}, places=1)
+
+
+async def plan_format(call: Call, path: Path) -> Plan:
+    """Work out a formatted file.
+
+    Raises:
+        CannotError: ruff is missing or fails, as it does for what does not parse.
+    """
+    old = (await texts_of(call.workspace, [path]))[path]
+    new = await _ruff(call, path, old, ["format"])
+    return plan_of(call.workspace, {path: old}, {path: new}, places=1)
+
+
 async def ruff_fix(call: Call, path: Path, text: str, rules: str) -> str:
     """Let ruff fix some rules of a text, with the project's settings.
 
     Raises:
         CannotError: It is missing or fails.
     """
-    options = ["--select", rules, "--preview", "--fix", "--exit-zero", "--quiet", "--no-cache"]
-    argv = ["ruff", "check", *options, "--stdin-filename", str(path), "-"]
+    options = ["--select", rules, "--preview", "--fix", "--exit-zero"]
+    return await _ruff(call, path, text, ["check", *options])
+
+
+async def _ruff(call: Call, path: Path, text: str, options: list[str]) -> str:
+    argv = ["ruff", *options, "--quiet", "--no-cache", "--stdin-filename", str(path), "-"]
     try:
         child = await call.workspace.start(argv)
     except ProgramMissingError:

@@ -10,6 +10,8 @@ import asyncio
 import keyword
 from pathlib import Path
 
+from msgspec import structs
+
 from punie.agent.tools.base import Call
 from punie.agent.tools.language.rpc import RefusedError
 from punie.agent.tools.language.server import LanguageServer
@@ -80,7 +82,7 @@ class _Rename:
             path: edits.replace(self.texts[path], places, self.name, self.new_name)
             for path, places in self.places.items()
         }
-        return plan_of(
+        plan = plan_of(
             self.call.workspace,
             self.texts,
             after,
@@ -88,6 +90,7 @@ class _Rename:
             left=self._left(),
             note=note,
         )
+        return structs.replace(plan, home=self.symbol.path)
 
     async def _ask(self, path: Path, index: int) -> None:
         """Take the language server's places, as far as the name really stands there."""
