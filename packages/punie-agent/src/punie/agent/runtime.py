@@ -308,7 +308,8 @@ def _as_configured(brain: Brain, cwd: Path, environ: Mapping[str, str]) -> Brain
     if not brain.spec.tools and settings.tools:
         tools = {tool.name: tool for tool in catalog.select(settings.tools)}
         brain = brain._replace(tools=tools)
-    return brain._replace(checks=settings.checks)
+    folder = config.locations(environ).config_file.parent
+    return brain._replace(checks=settings.checks, config_folder=folder)
 
 
 def _standing(cwd: Path, root: Path, environ: Mapping[str, str]) -> Standing:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 from msgspec import Struct
@@ -80,6 +80,10 @@ class _Tools(Struct, frozen=True, rename="camel"):
     next_cursor: str | None = None
 
 
+class _Greeting(Struct, frozen=True, rename="camel"):
+    protocol_version: str = PROTOCOL
+
+
 class RefusedError(Exception):
     """The server answered with an error."""
 
@@ -129,7 +133,7 @@ class Client:
         self.stale = False
         for _ in range(MAX_PAGES):
             params = {"cursor": cursor} if cursor else {}
-            page = _read(await self._request("tools/list", params, timeout=STARTING), _Tools)
+            page = _read(await self._request("tools/list", params, timeout=ANSWERING), _Tools)
             found += page.tools
             cursor = page.next_cursor
             if not cursor:
@@ -159,9 +163,9 @@ class Client:
             "capabilities": {"roots": {"listChanged": False}},
             "clientInfo": about,
         }
-        answer = await self._request("initialize", params, timeout=STARTING)
-        if isinstance(self._channel, HttpChannel) and isinstance(answer, dict):
-            self._channel.protocol = str(answer.get("protocolVersion", PROTOCOL))
+        answer = await self._request("initialize", params, timeout=ANSWERING)
+        if isinstance(self._channel, HttpChannel):
+            self._channel.protocol = _read(answer, _Greeting).protocol_version
         await self._send({"method": "notifications/initialized"})
 
     async def _request(self, method: str, params: dict[str, Any], *, timeout: float) -> Any:
@@ -203,9 +207,10 @@ class Client:
                 if not future.done():
                     future.set_exception(message)
             return
-        for one in message if isinstance(message, list) else [message]:
+        messages = cast("list[Any]", message) if isinstance(message, list) else [message]
+        for one in messages:
             if isinstance(one, dict):
-                self._take(one)
+                self._take(cast("dict[str, Any]", one))
 
     def _take(self, message: dict[str, Any]) -> None:
         if "method" in message:
@@ -222,9 +227,7 @@ class Client:
         if "lost" in message:
             future.set_exception(message["lost"])
         elif "error" in message:
-            error: Any = message["error"]
-            words = error.get("message") if isinstance(error, dict) else error
-            future.set_exception(RefusedError(str(words or "it gave no reason")))
+            future.set_exception(RefusedError(_reason(message["error"])))
         else:
             future.set_result(message.get("result"))
 
@@ -244,6 +247,12 @@ class Client:
             await self._send(answer)
         except ServerLostError:
             return  # Who waits for it hears it elsewhere.
+
+
+def _reason(error: Any) -> str:
+    if isinstance(error, dict) and "message" in error:
+        return str(cast("dict[str, Any]", error)["message"])
+    return "it gave no reason"
 
 
 def _read(value: Any, kind: type[T]) -> T:

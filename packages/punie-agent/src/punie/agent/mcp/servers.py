@@ -40,6 +40,12 @@ class McpServers:
         self._opening: asyncio.Future[None] | None = None
         self._told_left_out = False
 
+    def begin(self) -> asyncio.Future[None]:
+        """Open them, if that has not begun; the result tells when all are ready or given up."""
+        if self._opening is None:
+            self._opening = asyncio.ensure_future(self._open_all())
+        return self._opening
+
     async def tools(self, *, window: int = 0) -> list[McpTool]:
         """Give the tools of all servers, opened by the first call.
 
@@ -47,9 +53,7 @@ class McpServers:
             window: The model's context window, tokens; 0 when unknown. Tools beyond a fifth of it
                 are left out, with a notice.
         """
-        if self._opening is None:
-            self._opening = asyncio.ensure_future(self._open_all())
-        await asyncio.shield(self._opening)
+        await asyncio.shield(self.begin())
         for client in self._clients:
             if client.stale:
                 await self._list_again(client)

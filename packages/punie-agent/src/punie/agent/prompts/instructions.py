@@ -16,10 +16,58 @@ Answer in a few plain sentences, with the figures that the tools gave.
 Project folder: {root}"""
 
 
-def default_instructions(root: Path) -> str:
+NOTES = ("AGENTS.md", "CLAUDE.md")
+"""What a project tells agents; the first one that is there is read."""
+SHARE = 0.1
+"""Of the context window, what such notes may take."""
+CHARACTERS_PER_TOKEN = 3
+LONGEST_NOTES = 12_000
+"""Characters, however large the window is."""
+
+
+def default_instructions(root: Path, notes: str = "") -> str:
     """Write the default instructions for a session; what varies stands last, for prefix caches.
 
     Args:
         root: The session's folder.
+        notes: What the project and the person add, from `read_notes` and the skills.
     """
-    return DEFAULT.format(root=root)
+    return DEFAULT.format(root=root) + (f"\n\n{notes}" if notes else "")
+
+
+def read_notes(root: Path, person: Path | None, *, window: int) -> str:
+    """Read the notes of a project and of the person; reads files.
+
+    Args:
+        root: The project's folder.
+        person: The folder of the person's settings; its AGENTS.md counts for all projects.
+        window: The model's context window, tokens; 0 when unknown. The notes get a tenth of it.
+
+    Returns:
+        Both, each below a line that says where it stands; empty when there are none.
+    """
+    left = min(LONGEST_NOTES, int((window or 32_768) * SHARE) * CHARACTERS_PER_TOKEN)
+    parts: list[str] = []
+    for folder, whose in ((person, "The user's"), (root, "The project's")):
+        file = _notes_file(folder)
+        text = _text(file).strip() if file else ""
+        if not file or not text:
+            continue
+        if len(text) > left:
+            text = f"{text[:left]}\n[cut: read {file.name} for the rest]"
+        left = max(0, left - len(text))
+        parts.append(f"{whose} {file.name}:\n{text}")
+    return "\n\n".join(parts)
+
+
+def _notes_file(folder: Path | None) -> Path | None:
+    if folder is None:
+        return None
+    return next((folder / name for name in NOTES if (folder / name).is_file()), None)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""  # What cannot be read says nothing.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from punie.agent.config import CheckSettings
@@ -28,6 +29,10 @@ class Brain(NamedTuple):
     tools: dict[str, Tool[Any, Any]]
     checks: CheckSettings | None = None
     """How changes are checked; as by default when the settings say nothing."""
+    config_folder: Path | None = None
+    """Where the person's settings are, their notes and skills beside them."""
+    notes: str = ""
+    """What the project and the person add to the instructions."""
     told: Callable[[OnProgress], AbstractContextManager[None]] = lambda _: nullcontext()
     """Lets somebody hear, for a while, how far the model's long steps are."""
 

@@ -27,6 +27,7 @@ from punie.agent.events import (
 from punie.agent.permissions.gate import Ask, Gate, PermissionAnswer, PermissionAsk, Standing
 from punie.agent.permissions.policy import Mode
 from punie.agent.policies.checks import Checks
+from punie.agent.sessions.additions import with_additions
 from punie.agent.sessions.brain import Brain, OpenBrain, SessionWorkspace, opened
 from punie.agent.sessions.questions import Questions
 from punie.agent.sessions.readers import Listener, Readers
@@ -309,6 +310,9 @@ class Session:
             return TurnOutcome(stop_reason="cancelled")
         from punie.agent.turns.run import run_turn
 
+        brain = await with_additions(
+            brain, self.workspace, self.services, emitter=emitter, cancellation=cancellation
+        )
         restored = self._restore(brain, goes_on=text is None)
         claimed = {} if restored is None else dict(restored.claimed)
         context = TurnContext(
@@ -317,6 +321,7 @@ class Session:
             emitter=emitter,
             tools=brain.tools,
             spec=brain.spec,
+            notes=brain.notes,
             services=self.services,
             checks=self.services.get(Checks, lambda: Checks(brain.checks)),
             meter=self._meter,

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from punie.agent.mcp.ide import ide_of
+from punie.agent.mcp.tools import McpResult
 from punie.agent.tools.base import Call
 from punie.agent.tools.language.answers import (
     DefinitionResult,
@@ -201,12 +202,8 @@ async def _ide_diagnostics(call: Call, target: Target) -> DiagnosticsResult | No
     answer = await ide.call("get_file_problems", path=target.shown) if ide else None
     if answer is None:
         return None
-    try:
-        if answer.structured:
-            problems = msgspec.convert(answer.structured, _IdeProblems)
-        else:
-            problems = msgspec.json.decode(answer.text, type=_IdeProblems)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    problems = _problems(answer)
+    if problems is None:
         return None
     findings = [
         Finding(
@@ -220,6 +217,19 @@ async def _ide_diagnostics(call: Call, target: Target) -> DiagnosticsResult | No
         for one in problems.errors
     ]
     return _diagnosed(target.shown, answer.server, findings)
+
+
+def _problems(answer: McpResult) -> _IdeProblems | None:
+    """Read the IDE's answer, which is data or the same as text."""
+    for read in (
+        lambda: msgspec.convert(answer.structured, _IdeProblems),
+        lambda: msgspec.json.decode(answer.text, type=_IdeProblems),
+    ):
+        try:
+            return read()
+        except (msgspec.DecodeError, msgspec.ValidationError):
+            continue
+    return None
 
 
 def _diagnosed(path: str, program: str, findings: list[Finding]) -> DiagnosticsResult:

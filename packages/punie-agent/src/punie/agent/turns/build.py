@@ -113,7 +113,8 @@ class Coding(AbstractCapability[object]):
         if self._context is None:
             return None
         spec = self._context.spec
-        return spec.instructions or default_instructions(self._context.workspace.root)
+        root = self._context.workspace.root
+        return spec.instructions or default_instructions(root, self._context.notes)
 
     def get_model_settings(self) -> Callable[[RunContext[object]], ModelSettings]:
         """Give the spec's sampling settings; no calls when the turn's calls are used up."""

@@ -79,6 +79,8 @@ class TurnContext:
     tools: Mapping[str, Tool[Any, Any]]
     """The tools that the model was offered, by name."""
     spec: ModelSpec
+    notes: str = ""
+    """What the project and the person add to the default instructions."""
     services: Services = field(default_factory=Services)
     """What tools keep open between calls; the session closes it."""
     meter: Meter = field(default_factory=Meter)
