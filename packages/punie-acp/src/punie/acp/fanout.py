@@ -67,12 +67,12 @@ class Member(Generic[U]):
 
     def __init__(self, fanout: Fanout[U], peer: Peer[U], *, since: int, answers: bool) -> None:
         self._fanout = fanout
-        self.peer = peer
-        self.answers = answers
+        self.peer: Peer[U] = peer
+        self.answers: bool = answers
         """Whether it is asked for permissions."""
-        self.position = since
+        self.position: int = since
         """How many updates of the history it was handed, or skipped."""
-        self.attached = True
+        self.attached: bool = True
         """Whether it hears what happens."""
         self._changed = asyncio.Event()
         self._taken = since
@@ -126,8 +126,8 @@ class _Question(Generic[U]):
     """A permission request that is open."""
 
     def __init__(self, params: Any, position: int) -> None:
-        self.params = params
-        self.position = position
+        self.params: Any = params
+        self.position: int = position
         self.answer: asyncio.Future[Answer[U]] = asyncio.get_running_loop().create_future()
         self.asked: dict[Member[U], asyncio.Task[None]] = {}
 

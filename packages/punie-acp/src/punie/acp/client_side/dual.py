@@ -283,8 +283,8 @@ class _DualDispatcher:
     """Serves the version that was agreed on; nothing before."""
 
     def __init__(self, client: DualClient) -> None:
-        self.client = client
-        self.questions = Questions(client, DENIED)
+        self.client: DualClient = client
+        self.questions: Questions[v2.RequestPermissionResponse] = Questions(client, DENIED)
         self.served: ClientDispatcher | None = None
 
     def request(self, method: str, params: Raw | UnsetType) -> Incoming:

@@ -30,17 +30,17 @@ class Session:
     """What is known of one session."""
 
     def __init__(self, session_id: str) -> None:
-        self.id = session_id
-        self.to_v2 = ToV2(session_id)
-        self.prompts = 0
+        self.id: str = session_id
+        self.to_v2: ToV2 = ToV2(session_id)
+        self.prompts: int = 0
         """Prompts that are not answered yet."""
-        self.questions = 0
+        self.questions: int = 0
         """Requests that wait for a person."""
-        self.state = "idle"
+        self.state: str = "idle"
         """The one told last."""
-        self.muted = False
+        self.muted: bool = False
         """A replay that nobody asked for is on its way."""
-        self.fresh = False
+        self.fresh: bool = False
         """A turn began, and the agent has told nothing but, perhaps, the prompt."""
 
     def lets_pass(self, update: v1.SessionUpdate) -> bool:

@@ -9,7 +9,8 @@ A name is looked up when it is first used: a handshake loads its own types and n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from punie.acp.schema._lazy import lazily
 
@@ -397,4 +398,4 @@ __all__ = [
 ]
 
 _HOMES = "lifecycle content commands config tools sessions updates client elicitation _base"
-__getattr__ = lazily(__name__, _HOMES, __all__)
+__getattr__: Callable[[str], Any] = lazily(__name__, _HOMES, __all__)

@@ -24,10 +24,10 @@ Left out: the draft's other half, streamable HTTP (servers may leave it out; it 
 
 try:
     import aiohttp as _aiohttp  # noqa: F401  # pyright: ignore[reportUnusedImport]
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as _missing:
     raise ModuleNotFoundError(
-        "ACP over WebSocket needs an extra: pip install 'punie-acp[websocket]'", name=error.name
-    ) from error
+        "ACP over WebSocket needs an extra: pip install 'punie-acp[websocket]'", name=_missing.name
+    ) from _missing
 
 from punie.acp.transports.websocket.client import dial
 from punie.acp.transports.websocket.server import Endpoint

@@ -25,7 +25,7 @@ class Outbox:
         self._sent: deque[bytes] = deque()
         self._kept = 0
         self._first = 0  # the number of the oldest frame that is kept
-        self.unsent = 0
+        self.unsent: int = 0
 
     @property
     def sent(self) -> int:

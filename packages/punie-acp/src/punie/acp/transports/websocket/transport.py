@@ -73,8 +73,8 @@ class WebSocketTransport:
     ) -> None:
         self.connection_id = connection_id
         self.resumable = resumable
-        self.received = 0
-        self.over = False
+        self.received: int = 0
+        self.over: bool = False
         self._keepalive = keepalive
         self._outbox = Outbox(replay_limit=max_frame if resumable else 0)
         self._receiver: Receiver | None = None
