@@ -15,10 +15,7 @@ from typing import TYPE_CHECKING, Any
 from punie.acp.schema._lazy import lazily
 
 if TYPE_CHECKING:
-    from punie.acp.schema.v2._base import (
-        Patch,
-        UnknownVariant,
-    )
+    from punie.acp.schema.v2._base import Patch, UnknownVariant
     from punie.acp.schema.v2.client import (
         CancelledPermissionOutcome,
         CommandPermissionSubject,
