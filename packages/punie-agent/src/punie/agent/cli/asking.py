@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from punie.agent.cli.terminal import Terminal, ask_person
+from punie.agent.commands import COMMANDS, Desk, prompt
 from punie.agent.errors import PunieError
 from punie.agent.events import AgentMessageChunk, AnyEvent
 from punie.agent.permissions.gate import Ask, PermissionAnswer, PermissionAsk
@@ -78,7 +79,7 @@ async def _answer(question: Question) -> TurnOutcome:
 
         session.attach(listen, asker=_asker(question, terminal))
         _on_interrupt(session.cancel)
-        outcome = await session.prompt(question.prompt)
+        outcome = await prompt(Desk(session, runtime), question.prompt, COMMANDS)
         terminal.clear()
         if writer.broken:
             raise _ReaderGoneError

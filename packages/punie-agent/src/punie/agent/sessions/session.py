@@ -12,6 +12,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from punie.agent.errors import PunieError, UndoError
@@ -21,7 +22,6 @@ from punie.agent.events import (
     Progress,
     SessionInfoUpdate,
     StateUpdate,
-    ToolCallUpdate,
     UserMessage,
 )
 from punie.agent.permissions.gate import Ask, Gate, PermissionAnswer, PermissionAsk, Standing
@@ -29,11 +29,13 @@ from punie.agent.permissions.policy import Mode
 from punie.agent.policies.checks import Checks
 from punie.agent.sessions.additions import with_additions
 from punie.agent.sessions.brain import Brain, OpenBrain, SessionWorkspace, opened
+from punie.agent.sessions.callids import CallIds
 from punie.agent.sessions.questions import Questions
 from punie.agent.sessions.readers import Listener, Readers
 from punie.agent.sessions.recovery import Past, find_cut
 from punie.agent.sessions.replay import replay
-from punie.agent.sessions.titles import title_of
+from punie.agent.sessions.replies import Reply, replied, replying_in
+from punie.agent.sessions.titles import last_title, title_of
 from punie.agent.tools.services import Services
 from punie.agent.turns.context import Meter, TurnContext
 from punie.agent.turns.emit import Emitter
@@ -69,7 +71,7 @@ class Session:
         self.gate = Gate(mode, ask=self._ask, standing=standing)
         self.events: list[AnyEvent] = [] if past is None else past.events
         """Everything that happened, in order; progress is shown but not kept."""
-        self.title = ""
+        self.title = last_title(self.events)
         self.model = model
         """The model that was chosen for it; empty when nobody did, and the settings decide."""
         self._open_brain = open_brain
@@ -84,15 +86,7 @@ class Session:
         self._one_at_a_time = asyncio.Lock()
         self._emitter: Emitter | None = None
         self._questions = Questions(new_id)
-        self._used_ids: set[str] = set()
-        for event in self.events:
-            match event:
-                case ToolCallUpdate(tool_call_id=call_id):
-                    self._used_ids.add(call_id)
-                case SessionInfoUpdate(title=title):
-                    self.title = title
-                case _:
-                    pass
+        self.call_ids = CallIds(self.events)
 
     @property
     def mode(self) -> Mode:
@@ -190,7 +184,7 @@ class Session:
         """
         if self._checkpoints is None:
             raise UndoError("This session keeps nothing that could be taken back.")
-        async with self._one_at_a_time:
+        async with self._between_turns():
             changed = await self._checkpoints.undo(path)
             await self._deliver(changed)
         return changed
@@ -211,19 +205,24 @@ class Session:
         self._goes_on = False
         return await self._queued(None)
 
-    async def prompt(self, text: str, *, message_id: str = "") -> TurnOutcome:
+    async def prompt(
+        self, text: str, *, message_id: str = "", reply: Reply | None = None
+    ) -> TurnOutcome:
         """Run a prompt, after those that came before it.
 
         Args:
             text: What the person wrote.
             message_id: By which its `UserMessage` is known, from `new_id`; made here by default.
+            reply: Answers instead of the model, which hears nothing of it.
 
         Returns:
             How it ended, whatever happened; every event of the turn has been delivered.
         """
-        return await self._queued(text, message_id or new_id())
+        return await self._queued(text, message_id or new_id(), reply)
 
-    async def _queued(self, text: str | None, message_id: str = "") -> TurnOutcome:
+    async def _queued(
+        self, text: str | None, message_id: str = "", reply: Reply | None = None
+    ) -> TurnOutcome:
         cancellation = Cancellation()
         self._turns.append(cancellation)
         try:
@@ -231,7 +230,7 @@ class Session:
                 overtaken = text is None and self._past is None
                 if cancellation.requested or overtaken:
                     return TurnOutcome(stop_reason="cancelled")
-                return await self._turn(text, message_id, cancellation)
+                return await self._turn(text, message_id, cancellation, reply)
         finally:
             self._turns.remove(cancellation)
 
@@ -244,19 +243,21 @@ class Session:
         Raises:
             PunieError: There is no model.
         """
-        async with self._one_at_a_time:
+        async with self._between_turns():
             brain = await self._open_brain(on_progress=lambda _: None)
             from punie.agent.turns.window import compact_now, told
 
-            compacted = compact_now(
-                self._history, spec=brain.spec, tools=list(brain.tools.values())
-            )
+            tools = list(brain.tools.values())
+            compacted = compact_now(self._history, spec=brain.spec, tools=tools)
             if compacted is not None:
                 self._history = compacted.messages
-            async with Emitter(self._deliver) as emitter:
-                for event in told(compacted):
-                    await emitter.emit(event)
+            for event in told(compacted):
+                await self._deliver(event)
             return compacted is not None
+
+    def _between_turns(self) -> AbstractAsyncContextManager[None]:
+        # A reply is a turn itself: it would wait for its own end.
+        return nullcontext() if replying_in(self) else self._one_at_a_time
 
     def cancel(self) -> None:
         """Stop the running turn and drop the prompts that wait."""
@@ -271,7 +272,11 @@ class Session:
             await self.services.aclose()
 
     async def _turn(
-        self, text: str | None, message_id: str, cancellation: Cancellation
+        self,
+        text: str | None,
+        message_id: str,
+        cancellation: Cancellation,
+        reply: Reply | None,
     ) -> TurnOutcome:
         async with Emitter(self._deliver) as emitter:
             self._emitter = emitter
@@ -279,8 +284,11 @@ class Session:
                 if text is not None:
                     await emitter.emit(UserMessage(message_id=message_id, text=text))
                 await emitter.emit(StateUpdate(state="running"))
-                await self._entitle(text, emitter)
-                outcome = await self._think(text, cancellation, emitter)
+                if reply is None:
+                    await self._entitle(text, emitter)
+                    outcome = await self._think(text, cancellation, emitter)
+                else:
+                    outcome = await replied(self, reply, cancellation, emitter)
                 await self._questions.withdraw(emitter)
                 await self._tell_changes()
                 await emitter.emit(_idle(outcome))
@@ -326,7 +334,7 @@ class Session:
             checks=self.services.get(Checks, lambda: Checks(brain.checks)),
             meter=self._meter,
             cancellation=cancellation,
-            claim_id=lambda call_id: claimed.pop(call_id, "") or self._claim_id(call_id),
+            claim_id=lambda call_id: claimed.pop(call_id, "") or self.call_ids.claim(call_id),
             keep=None if self._record is None else self._record.keep,
             known={} if restored is None else restored.known,
             watch=None if self._checkpoints is None else self._checkpoints.watch,
@@ -370,14 +378,6 @@ class Session:
         await self._readers.tell(event, place)
         if notice is not None:
             await self._deliver(notice)
-
-    def _claim_id(self, tool_call_id: str) -> str:
-        claimed, count = tool_call_id, 1
-        while claimed in self._used_ids:
-            count += 1
-            claimed = f"{tool_call_id}-{count}"
-        self._used_ids.add(claimed)
-        return claimed
 
     async def _ask(self, ask: PermissionAsk) -> PermissionAnswer:
         askers = self._readers.askers

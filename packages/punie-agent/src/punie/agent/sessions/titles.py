@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from punie.agent.events import AnyEvent, SessionInfoUpdate
+
 LONGEST = 72
 """Characters of a title."""
 
@@ -25,3 +29,11 @@ def title_of(prompt: str) -> str:
         return line
     cut = line[: LONGEST - 1]
     return f"{cut.rpartition(' ')[0] or cut}…"
+
+
+def last_title(events: Sequence[AnyEvent]) -> str:
+    """Tell the title that a session was given last; empty when it has none."""
+    for event in reversed(events):
+        if isinstance(event, SessionInfoUpdate):
+            return event.title
+    return ""

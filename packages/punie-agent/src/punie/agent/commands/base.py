@@ -1,0 +1,100 @@
+"""What a slash command is, and how a prompt that begins with one is answered.
+
+Every command answers with text. It does so in a turn of its own, queued and kept like any other, which
+the model does not see; a few instead give the model a prompt in place of what was typed. A prompt that
+begins with a slash and names no command is for the model, as it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+
+from punie.agent.permissions.policy import Mode
+from punie.agent.sessions.replies import Reply
+from punie.agent.sessions.session import Session
+from punie.agent.turns.outcome import TurnOutcome
+
+if TYPE_CHECKING:
+    from punie.agent.models.choices import ModelChoice
+
+
+class Chooser(Protocol):
+    """What changes a session's settings: `punie.agent.runtime.Runtime`."""
+
+    async def choose(
+        self, session: Session, *, mode: Mode | None = None, model: str | None = None
+    ) -> None:
+        """Change mode or model."""
+        ...
+
+    def models_for(self, session: Session) -> list[ModelChoice]:
+        """List the models that it can be given."""
+        ...
+
+
+class Desk(NamedTuple):
+    """What a command works on."""
+
+    session: Session
+    chooser: Chooser
+
+
+Run: TypeAlias = Callable[[Desk, str], Reply | str]
+"""Takes what stands behind the command's name; gives the answer, or a prompt for the model."""
+
+
+class Command(NamedTuple):
+    """One command."""
+
+    name: str
+    """Without the slash."""
+    description: str
+    run: Run
+    hint: str = ""
+    """What may stand behind the name; empty for nothing."""
+
+
+def find(text: str, commands: Mapping[str, Command]) -> tuple[Command, str] | None:
+    """Find the command that a prompt begins with.
+
+    Args:
+        text: As the person wrote it.
+        commands: Those that exist, by name.
+
+    Returns:
+        The command and what stands behind its name; `None` when it is a prompt for the model.
+    """
+    first, _, argument = text.strip().partition(" ")
+    command = commands.get(first[1:]) if first.startswith("/") else None
+    return None if command is None else (command, argument.strip())
+
+
+async def prompt(
+    desk: Desk, text: str, commands: Mapping[str, Command], *, message_id: str = ""
+) -> TurnOutcome:
+    """Answer a prompt: by a command if it begins with one, else by the model.
+
+    Args:
+        desk: The session, and what changes its settings.
+        text: As the person wrote it.
+        commands: Those that exist, by name.
+        message_id: By which its `UserMessage` is known; made here by default.
+    """
+    found = find(text, commands)
+    if found is None:
+        return await desk.session.prompt(text, message_id=message_id)
+    command, argument = found
+    answer = command.run(desk, argument)
+    if isinstance(answer, str):
+        return await desk.session.prompt(answer, message_id=message_id)
+    return await desk.session.prompt(text, message_id=message_id, reply=answer)
+
+
+def said(answer: Callable[[], Awaitable[str]]) -> Reply:
+    """Make a reply of a function that needs nothing of its turn."""
+
+    async def reply(_emitter: object, _cancellation: object) -> str:
+        return await answer()
+
+    return reply
