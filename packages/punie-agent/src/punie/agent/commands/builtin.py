@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import cast
 
 from punie.agent.commands.base import Command, Desk, said
 from punie.agent.events import PlanUpdate, UsageUpdate
 from punie.agent.models.choices import DEFAULT
 from punie.agent.models.spec import ModelSpec
-from punie.agent.permissions.policy import MODE_DESCRIPTIONS, MODES, Mode
+from punie.agent.permissions.policy import MODE_DESCRIPTIONS, MODES
 from punie.agent.sessions.replies import Reply
 from punie.agent.tools.paths import plural
 from punie.agent.turns.emit import Emitter
@@ -66,8 +65,8 @@ def _listed(desk: Desk) -> str:
 def _mode(desk: Desk, argument: str) -> Reply:
     async def answer() -> str:
         if argument in MODES:
-            await desk.chooser.choose(desk.session, mode=cast("Mode", argument))
-            return f"Mode `{argument}`: {MODE_DESCRIPTIONS[cast('Mode', argument)]}."
+            await desk.chooser.choose(desk.session, mode=argument)
+            return f"Mode `{argument}`: {MODE_DESCRIPTIONS[argument]}."
         lines = [
             f"- `{mode}` {description}{' **(now)**' if mode == desk.session.mode else ''}"
             for mode, description in MODE_DESCRIPTIONS.items()

@@ -46,7 +46,11 @@ async def replied(
         answering = asyncio.ensure_future(reply(emitter, cancellation))
     finally:
         _replying.reset(token)
-    cancellation.on_cancel(answering.cancel)
+
+    def stop() -> None:
+        answering.cancel()
+
+    cancellation.on_cancel(stop)
     try:
         text = await answering
     except asyncio.CancelledError:
