@@ -187,9 +187,170 @@ os._exit(0)
 """
 
 
+# The same for version 2; of version 1 it knows the handshake.
+AGENT_V2 = r"""
+import json, os, sys, threading, time
+FAULT = sys.argv[1] if len(sys.argv) > 1 else ""
+lock = threading.Lock()
+sessions, history, cancelled, answers = {}, {}, set(), {}
+answered = threading.Condition()
+hello = []
+
+def send(message):
+    with lock:
+        sys.stdout.write(json.dumps({"jsonrpc": "2.0"} | message) + "\n")
+        sys.stdout.flush()
+
+def reply(id, result):
+    send({"id": id, "result": result})
+
+def fail(id, code, **data):
+    send({"id": id, "error": {"code": code, "message": "no", "data": data}})
+
+def update(session, kind, **fields):
+    send({"method": "session/update",
+          "params": {"sessionId": session, "update": {"sessionUpdate": kind} | fields}})
+
+def state(session, state, **fields):
+    update(session, "state_update", state=state, **fields)
+
+def say(session, text):
+    update(session, "agent_message_chunk", messageId="a", content={"type": "text", "text": text})
+
+def ask(method, params):
+    id = len(answers) + 1
+    answers[id] = None
+    send({"id": id, "method": method, "params": params})
+    with answered:
+        answered.wait_for(lambda: answers[id] is not None)
+    return answers[id]
+
+OPTIONS = [
+    {"type": "boolean", "configId": "switch", "name": "Switch", "currentValue": True},
+    {"type": "select", "configId": "mode", "name": "Mode", "currentValue": "a",
+     "options": [{"value": "a", "name": "A"}]},
+]
+if FAULT == "select": OPTIONS.reverse()
+if FAULT == "no options": OPTIONS = []
+
+def initialize(id, params):
+    if params["protocolVersion"] < 2 and FAULT not in ("refuses", "refuses badly", "newer only"):
+        return reply(id, {"protocolVersion": 1})
+    if params["protocolVersion"] < 2 and FAULT == "refuses":
+        return fail(id, -32022, requested=1, supported=[2])
+    if params["protocolVersion"] < 2 and FAULT == "refuses badly":
+        return fail(id, -32022, supported="2")
+    hello.append(1)
+    result = {"protocolVersion": 2, "info": {"name": "small", "version": "1"},
+              "capabilities": {"session": {}}}
+    if FAULT == "no info": del result["info"]
+    reply(id, result)
+
+def new_session(id, params):
+    if FAULT == "auth": return fail(id, -32000)
+    session = f"s{len(sessions)}"
+    sessions[session] = params["cwd"]
+    result = {"sessionId": session, "configOptions": OPTIONS}
+    if FAULT == "modes": result["modes"] = {"currentModeId": "a", "availableModes": []}
+    if FAULT == "numbered": result["sessionId"] = 5
+    reply(id, result)
+
+def resume(id, params):
+    session = params["sessionId"]
+    start = params.get("replayFrom")
+    if start and start["type"] != "start" and FAULT != "any cursor": return fail(id, -32602)
+    if start and FAULT != "forgets":
+        told = "other" if FAULT == "other id" else history[session]
+        update(session, "user_message", messageId=told, content=[])
+    if FAULT != "stateless": state(session, "idle")
+    reply(id, {})
+
+def prompt(id, params):
+    session, text = params["sessionId"], params["prompt"][0]["text"]
+    if session not in sessions:
+        return fail(id, -32602 if FAULT == "unknown" else -32002, sessionId=session)
+    if FAULT == "refuses prompts": return fail(id, -32603)
+    threading.Thread(target=run, args=(id, session, text), daemon=True).start()
+
+def run(id, session, text):
+    message = history[session] = f"m{id}"
+    if FAULT != "late answer": reply(id, {"messageId": message})
+    told = "other" if FAULT == "other message" else message
+    update(session, "user_message", messageId=told, content=[])
+    if FAULT == "hangs": return
+    if FAULT != "no running": state(session, "running")
+    stop = "end_turn"
+    if "slowly" in text and FAULT != "hasty":
+        for number in range(100):
+            if session in cancelled:
+                stop = "cancelled"
+                break
+            say(session, str(number))
+            time.sleep(0.02)
+    elif text.startswith("write"): write(session)
+    else: say(session, "Hello")
+    if FAULT == "late answer": reply(id, {"messageId": message})
+    state(session, "idle", **({} if FAULT == "no reason" else {"stopReason": stop}))
+    if FAULT == "late": say(session, "!")
+
+def write(session):
+    path = os.path.join(sessions[session], "conformance.txt")
+    if FAULT == "never asks": return
+    if FAULT == "does not ask": return open(path, "w").close()
+    if FAULT != "untold":
+        update(session, "tool_call_update", toolCallId="t", title="Write", status="pending")
+    if FAULT != "running on": state(session, "requires_action")
+    outcome = ask("session/request_permission", {
+        "sessionId": session, "title": "Write?",
+        "subject": {"type": "tool_call", "toolCall": {"toolCallId": "t"}},
+        "options": [{"optionId": "y", "name": "Yes", "kind": "allow_once"},
+                    {"optionId": "n", "name": "No", "kind": "reject_once"}]})["outcome"]
+    state(session, "running")
+    if FAULT == "effect" or outcome.get("optionId") == "y": open(path, "w").close()
+    if FAULT != "open call": update(session, "tool_call_update", toolCallId="t", status="failed")
+
+def other(id, method, params):
+    if method == "session/list" and FAULT != "list": return reply(id, {"sessions": []})
+    if method == "session/close": return reply(id, {})
+    if method == "session/load" and FAULT == "load": return reply(id, {})
+    if method == "session/set_config_option":
+        known = params["configId"] in ("switch", "mode") or FAULT == "any option"
+        rows = OPTIONS[:1] if FAULT == "partial" else OPTIONS
+        return reply(id, {"configOptions": rows}) if known else fail(id, -32602)
+    fail(id, -32601)
+
+def serve(message):
+    method, id, params = message.get("method"), message.get("id"), message.get("params")
+    if method == "session/cancel":
+        if FAULT != "cancel": cancelled.add(params["sessionId"])
+    elif method is None:
+        with answered:
+            answers[id] = message.get("result", {})
+            answered.notify_all()
+    elif method == "initialize": initialize(id, params)
+    elif not hello and FAULT != "eager": fail(id, -32600)
+    else:
+        handler = {"session/new": new_session, "session/prompt": prompt,
+                   "session/resume": resume}.get(method)
+        handler(id, params) if handler else other(id, method, params)
+
+for line in sys.stdin:
+    serve(json.loads(line))
+os._exit(0)
+"""
+
+
 @pytest.fixture
 def agent(tmp_path: Path) -> Callable[[str], list[str]]:
     """The command of the small agent, with a fault."""
     script = tmp_path / "agent.py"
     script.write_text(AGENT, encoding="utf-8")
+    return lambda fault="": [sys.executable, str(script), fault]
+
+
+@pytest.fixture
+def agent_v2(tmp_path: Path) -> Callable[[str], list[str]]:
+    """The command of the small agent of version 2, with a fault."""
+    script = tmp_path / "agent_v2.py"
+    script.write_text(AGENT_V2, encoding="utf-8")
     return lambda fault="": [sys.executable, str(script), fault]

@@ -71,6 +71,37 @@ OTHER_FAULTS = [
     ("capabilities.answered", "resume"),
     ("wire.stdout", "long line"),
 ]
+FAULTS_V2 = {
+    "v2.initialize": "no info",
+    "v2.initialize-first": "eager",
+    "v2.older-client": "newer only",
+    "v2.methods": "load",
+    "v2.session-new": "modes",
+    "v2.session-unknown": "unknown",
+    "v2.baseline": "list",
+    "v2.resume-state": "stateless",
+    "v2.resume-cursor": "any cursor",
+    "v2.replay": "other id",
+    "v2.config": "partial",
+    "v2.prompt-answer": "late answer",
+    "v2.prompt-message": "other message",
+    "v2.state-order": "no running",
+    "v2.stop-reason": "no reason",
+    "v2.cancel": "cancel",
+    "v2.permission": "untold",
+    "v2.requires-action": "running on",
+    "v2.rejected": "effect",
+    "v2.tool-calls": "open call",
+}
+OTHER_FAULTS_V2 = [
+    ("v2.older-client", "refuses badly"),
+    ("v2.session-new", "numbered"),
+    ("v2.config", "any option"),
+    ("v2.state-order", "late"),
+    ("v2.state-order", "hangs"),
+    ("v2.stop-reason", "hangs"),
+]
+V2 = [one.id for one in REQUIREMENTS if one.id.startswith("v2.")]
 
 
 async def violated(command: list[str], *only: str) -> list[str]:
@@ -80,7 +111,11 @@ async def violated(command: list[str], *only: str) -> list[str]:
 
 async def test_an_agent_without_fault_holds_everything(agent: Command) -> None:
     verdicts = await examine(agent(), timeout=10.0)
-    assert [verdict for verdict in verdicts if verdict.outcome != "held"] == []
+    assert [verdict for verdict in verdicts if verdict.outcome != "held"] == [
+        Finding(one.id, "skipped", "", "the agent does not speak version 2")
+        for one in REQUIREMENTS
+        if one.id.startswith("v2.")
+    ]
 
 
 @pytest.mark.parametrize(("requirement", "fault"), [*FAULTS.items(), *OTHER_FAULTS])
@@ -88,8 +123,49 @@ async def test_a_fault_is_found(agent: Command, requirement: str, fault: str) ->
     assert requirement in await violated(agent(fault), requirement)
 
 
+@pytest.mark.parametrize("fault", ["", "refuses", "select"])
+async def test_an_agent_of_version_2_without_fault_holds_all_of_it(
+    agent_v2: Command, fault: str
+) -> None:
+    verdicts = await examine(agent_v2(fault), timeout=10.0, only=V2)
+    assert [verdict for verdict in verdicts if verdict.outcome != "held"] == []
+
+
+@pytest.mark.parametrize(("requirement", "fault"), [*FAULTS_V2.items(), *OTHER_FAULTS_V2])
+async def test_a_fault_in_version_2_is_found(
+    agent_v2: Command, requirement: str, fault: str
+) -> None:
+    assert requirement in await violated(agent_v2(fault), requirement)
+
+
+@pytest.mark.parametrize(
+    ("fault", "requirement", "reason"),
+    [
+        ("auth", "v2.session-new", "the agent asks for a login first"),
+        ("no options", "v2.config", "the agent has no config options"),
+        ("forgets", "v2.replay", "the agent keeps no history that it could replay"),
+        ("refuses prompts", "v2.replay", "no turn could be run to its end"),
+        ("hasty", "v2.cancel", "the long prompt ended before it could be cancelled"),
+        ("never asks", "v2.rejected", "the agent never asked"),
+        ("does not ask", "v2.rejected", "the agent wrote the file without asking"),
+    ],
+)
+async def test_what_cannot_be_looked_at_in_version_2_is_skipped_with_the_reason(
+    agent_v2: Command, fault: str, requirement: str, reason: str
+) -> None:
+    verdicts = await examine(agent_v2(fault), timeout=5.0, only=[requirement])
+    assert verdicts == [Finding(requirement, "skipped", "", reason)]
+
+
+async def test_an_agent_that_exits_at_once_is_skipped_in_version_2() -> None:
+    command = [sys.executable, "-c", "import sys; sys.exit('no licence found')"]
+    (verdict,) = await examine(command, timeout=5.0, only=["v2.initialize"])
+    assert verdict.outcome == "skipped"
+    assert verdict.seen.endswith("stderr ends with: no licence found")
+
+
 def test_each_requirement_has_a_fault_that_violates_it() -> None:
-    assert set(FAULTS) == {requirement.id for requirement in REQUIREMENTS}
+    assert {*FAULTS, *FAULTS_V2} == {requirement.id for requirement in REQUIREMENTS}
 
 
 def test_each_requirement_is_decided_by_a_scenario() -> None:
@@ -156,18 +232,19 @@ async def test_an_unknown_requirement_is_refused(agent: Command) -> None:
         await examine(agent(), only=["no.such"])
 
 
+@pytest.mark.timeout(200)
 def test_punie_holds_everything_and_the_command_exits_with_0(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
     ran = subprocess.run(
-        [*CHECK, "--json", "--", *PUNIE], capture_output=True, text=True, timeout=50, check=False
+        [*CHECK, "--json", "--", *PUNIE], capture_output=True, text=True, timeout=180, check=False
     )
     rows = json.loads(ran.stdout)["requirements"]
     assert [row for row in rows if row["outcome"] == "violated"] == []
     skipped = [row["id"] for row in rows if row["outcome"] == "skipped"]
-    assert (skipped, ran.returncode, ran.stderr) == (["capabilities.answered"], 0, "")
+    assert (skipped, ran.returncode, ran.stderr) == ([], 0, "")
 
 
 def test_a_violation_makes_the_command_exit_with_1_and_names_the_source(agent: Command) -> None:

@@ -164,3 +164,34 @@ def test_odd_frames_are_shown_on_one_line(frame: Any, text: str) -> None:
     line = shown(Describer(), "agent", frame)
     assert text in line
     assert line.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("update", "text"),
+    [
+        ({"sessionUpdate": "state_update", "state": "running"}, "s state_update  running"),
+        (
+            {"sessionUpdate": "state_update", "state": "idle", "stopReason": "end_turn"},
+            "s state_update  idle, end_turn",
+        ),
+        (
+            {"sessionUpdate": "terminal_output_chunk", "terminalId": "t", "data": "aGk="},
+            's terminal_output_chunk  t  "hi"',
+        ),
+        (
+            {"sessionUpdate": "terminal_output_chunk", "terminalId": "t", "data": "no base64"},
+            's terminal_output_chunk  t  "no base64"',
+        ),
+        (
+            {
+                "sessionUpdate": "user_message",
+                "messageId": "m",
+                "content": [{"type": "text", "text": "Hello"}],
+            },
+            's user_message  "Hello"',
+        ),
+    ],
+)
+def test_updates_of_version_2_are_shown_by_what_they_say(update: dict[str, Any], text: str) -> None:
+    frame = {"method": "session/update", "params": {"sessionId": "s", "update": update}}
+    assert shown(Describer(), "agent", frame).endswith(text)

@@ -2,7 +2,7 @@
 
     python -m punie.acp check -- COMMAND
 
-Version 1 over stdio. What only a model can decide (that it asks for permission, that it counts
+Versions 1 and 2 over stdio. What only a model can decide (that it asks for permission, that it counts
 slowly) is tried with prompts, and skipped with the reason when the agent does something else.
 """
 

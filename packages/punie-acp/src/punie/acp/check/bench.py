@@ -89,6 +89,21 @@ class Bench:
                 raise CannotGoOnError(f"initialize: {answer.describe()}{self._last_words()}")
             yield peer
 
+    @asynccontextmanager
+    async def greeted_v2(self) -> AsyncGenerator[Peer, None]:
+        """Start the agent and shake hands in version 2.
+
+        Raises:
+            CannotGoOnError: It does not speak it.
+        """
+        async with self.peer() as peer:
+            answer = await self.initialize(peer, 2)
+            if answer.result is None:
+                raise CannotGoOnError(f"initialize: {answer.describe()}{self._last_words()}")
+            if answer.result.get("protocolVersion") != 2:
+                raise CannotGoOnError("the agent does not speak version 2")
+            yield peer
+
     async def initialize(self, peer: Peer, version: int = 1) -> Answer:
         """Shake hands."""
         info = {"name": "punie-acp check", "version": "1"}

@@ -22,7 +22,7 @@ import msgspec
 from punie.acp.check.values import Answer, Message, at, objects
 from punie.acp.errors import AgentStartError
 from punie.acp.jsonrpc import DECODE_ERRORS
-from punie.acp.methods import BY_NAME, SESSION_UPDATE
+from punie.acp.methods import SESSION_UPDATE, TABLE
 from punie.acp.recording import readable
 from punie.acp.schema import v1
 from punie.acp.transports.stdio import LineSplitter
@@ -202,25 +202,24 @@ class Peer:
         self._changed.set()
 
     def _validate(self, message: Message) -> None:
-        """Hold a message to the schema of version 1."""
-        if self.version != 1:
+        """Hold a message to the schema of the version that is spoken."""
+        answers = "method" not in message
+        if answers and "error" in message:
             return
-        if "method" in message:
-            method = BY_NAME.get(message["method"]) if _is_text(message["method"]) else None
-            of, value = (method.params if method else None), message.get("params", {})
-            name = message["method"]
-        else:
-            asked = self._asked.get(_hashable(message.get("id")), "")
-            method = BY_NAME.get(asked)
-            of, value = (method.result if method else None), message.get("result")
-            name = f"the answer of {asked}"
-            if "error" in message:
-                return
-        if of is None or _is_extension(value):
+        asked = self._asked.get(_hashable(message.get("id")), "") if answers else message["method"]
+        kind = "request" if answers or "id" in message else "notification"
+        version = at(message, "result", "protocolVersion") if asked == "initialize" else None
+        method = TABLE.get((version or self.version, _hashable(asked), kind))
+        if method is None or method.stability not in {"stable", "draft"}:
+            return
+        of = method.result if answers else method.params
+        value = message.get("result") if answers else message.get("params", {})
+        if _is_extension(value):
             return
         try:
             msgspec.convert(value, of)
         except msgspec.ValidationError as error:
+            name = f"the answer of {asked}" if answers else asked
             self.invalid.append(f"{name}: {error}")
 
     def _learn(self, message: Message) -> None:
@@ -287,10 +286,6 @@ class Peer:
     def close_stdin(self) -> None:
         """End the agent's stdin; its stdout is still read."""
         self._stdin.close()
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
 
 
 def _hashable(value: object) -> object:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 _ACP = "https://agentclientprotocol.com/protocol/"
+_V2 = f"{_ACP}v2/"
 _JSON_RPC = "https://www.jsonrpc.org/specification"
 
 
@@ -185,6 +186,104 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         f"{_ACP}transports#stdio",
     ),
     Requirement("end.children", "no child process outlives the agent", f"{_ACP}transports#stdio"),
+    Requirement(
+        "v2.initialize",
+        "a client that asks for version 2 is answered in the shape of version 2",
+        f"{_V2}initialization",
+    ),
+    Requirement(
+        "v2.initialize-first",
+        "a request before initialize is answered with -32600",
+        f"{_V2}initialization",
+    ),
+    Requirement(
+        "v2.older-client",
+        "a client of version 1 is answered in version 1, or with -32022 and what is supported",
+        f"{_V2}initialization#version-negotiation",
+    ),
+    Requirement(
+        "v2.methods", "methods that version 2 dropped are answered with -32601", f"{_V2}migration"
+    ),
+    Requirement(
+        "v2.session-new",
+        "session/new needs no MCP servers and gives a session id",
+        f"{_V2}session-setup#creating-a-session",
+    ),
+    Requirement(
+        "v2.session-unknown",
+        "a prompt for an unknown session is answered with -32002 and its sessionId",
+        f"{_V2}error#unknown-sessions",
+    ),
+    Requirement(
+        "v2.baseline",
+        "an agent with sessions lists, resumes and closes them",
+        f"{_V2}initialization#session-capabilities",
+    ),
+    Requirement(
+        "v2.resume-state",
+        "a resumed session tells its state before the answer",
+        f"{_V2}session-setup#current-state-synchronization",
+    ),
+    Requirement(
+        "v2.resume-cursor",
+        "an unknown replayFrom is answered with -32602",
+        f"{_V2}session-setup#resuming-a-session",
+    ),
+    Requirement(
+        "v2.replay",
+        "a replayed message keeps its id, and comes before the answer",
+        f"{_V2}session-setup#resuming-a-session",
+    ),
+    Requirement(
+        "v2.config",
+        "setting a config option gives the complete list, an unknown one -32602",
+        f"{_V2}session-config-options#setting-a-config-option",
+    ),
+    Requirement(
+        "v2.prompt-answer",
+        "a prompt is answered with its messageId while its turn goes on",
+        f"{_V2}prompt-lifecycle#2-prompt-accepted",
+    ),
+    Requirement(
+        "v2.prompt-message",
+        "the user_message of a prompt is told under the id of the answer",
+        f"{_V2}prompt-lifecycle#1-user-message",
+    ),
+    Requirement(
+        "v2.state-order",
+        "a turn begins with `running`, ends with `idle`, and its output is in between",
+        f"{_V2}prompt-lifecycle#session-states",
+    ),
+    Requirement(
+        "v2.stop-reason",
+        "the idle that ends a turn has a stop reason",
+        f"{_V2}prompt-lifecycle#stop-reasons",
+    ),
+    Requirement(
+        "v2.cancel",
+        "session/cancel ends a turn with an idle that is `cancelled`, quickly",
+        f"{_V2}prompt-lifecycle#cancellation",
+    ),
+    Requirement(
+        "v2.permission",
+        "permission is asked with a title, options, and a tool call that was told of",
+        f"{_V2}tool-calls#requesting-permission",
+    ),
+    Requirement(
+        "v2.requires-action",
+        "the state is `requires_action` while permission is asked",
+        f"{_V2}prompt-lifecycle#session-states",
+    ),
+    Requirement(
+        "v2.rejected",
+        "what was rejected has no effect, and the turn ends without an error",
+        f"{_V2}tool-calls#requesting-permission",
+    ),
+    Requirement(
+        "v2.tool-calls",
+        "no tool call is left open when its turn is over",
+        f"{_V2}tool-calls",
+    ),
 )
 
 BY_ID: dict[str, Requirement] = {requirement.id: requirement for requirement in REQUIREMENTS}

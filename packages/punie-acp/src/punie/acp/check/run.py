@@ -15,6 +15,9 @@ from punie.acp.check import ending, handshake, lines, permissions, sessions, tur
 from punie.acp.check.bench import Bench, CannotGoOnError, Prompts
 from punie.acp.check.report import Finding, as_json, as_text
 from punie.acp.check.requirements import BY_ID
+from punie.acp.check.v2 import handshake as v2_handshake
+from punie.acp.check.v2 import sessions as v2_sessions
+from punie.acp.check.v2 import turns as v2_turns
 
 
 class Scenario(NamedTuple):
@@ -70,6 +73,32 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(permissions.offer_nothing, ("capabilities.respected",)),
     Scenario(ending.end_stdin, ("end.eof", "end.children")),
     Scenario(ending.terminate, ("end.sigterm", "end.children")),
+    Scenario(
+        v2_handshake.shake_hands,
+        ("v2.initialize", "v2.initialize-first", "v2.older-client", "v2.methods", *_ALWAYS),
+    ),
+    Scenario(
+        v2_sessions.open_and_resume,
+        (
+            "v2.session-new",
+            "v2.session-unknown",
+            "v2.baseline",
+            "v2.resume-state",
+            "v2.resume-cursor",
+            *_SESSION,
+        ),
+    ),
+    Scenario(v2_sessions.replay, ("v2.replay",)),
+    Scenario(v2_sessions.set_options, ("v2.config",)),
+    Scenario(
+        v2_turns.run_a_turn,
+        ("v2.prompt-message", "v2.state-order", "v2.stop-reason", *_SESSION),
+    ),
+    Scenario(v2_turns.cancel_a_turn, ("v2.prompt-answer", "v2.cancel")),
+    Scenario(
+        v2_turns.reject,
+        ("v2.permission", "v2.requires-action", "v2.rejected", "v2.tool-calls", *_ALWAYS),
+    ),
 )
 
 

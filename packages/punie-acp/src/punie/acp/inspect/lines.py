@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any, cast
 
 import msgspec
@@ -68,10 +69,32 @@ def _update(params: Any) -> str:
         session, kind = params["sessionId"], update.pop("sessionUpdate")
     except (KeyError, TypeError, ValueError):
         return _short(_text(params))
-    content = cast("dict[str, Any]", update).get("content")
-    if isinstance(content, dict) and "text" in content:
-        return f"{session} {kind}  {_short(_text(cast('dict[str, Any]', content)['text']))}"
-    return f"{session} {kind}  {_short(_text(update))}"
+    return f"{session} {kind}  {_short(_content(cast('dict[str, Any]', update)))}"
+
+
+def _content(update: dict[str, Any]) -> str:
+    """What an update says: a text, a state, what a terminal printed, else all of it."""
+    match update:
+        case {"content": {"text": text}}:
+            return _text(text)
+        case {"content": [{"type": "text", "text": text}]}:
+            return _text(text)
+        case {"state": "idle", "stopReason": reason}:
+            return f"idle, {reason}"
+        case {"state": str(state)}:
+            return state
+        case {"terminalId": terminal, "data": str(data)}:
+            return f"{terminal}  {_text(_printed(data))}"
+        case _:
+            return _text(update)
+
+
+def _printed(data: str) -> str:
+    """The output of a terminal of version 2; as it came when it is no base64."""
+    try:
+        return base64.b64decode(data, validate=True).decode(errors="replace")
+    except ValueError:
+        return data
 
 
 def _text(value: Any) -> str:
