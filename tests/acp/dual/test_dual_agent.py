@@ -338,3 +338,9 @@ async def test_version_2_cancels_tool_calls_and_terminals() -> None:
     async with opened(2, Stopping) as wire:
         assert await wire.ask("tool_call/cancel", {"sessionId": "s", "toolCallId": "t"}) == {}
         assert await wire.ask("terminal/cancel", {"sessionId": "s", "terminalId": "t"}) == {}
+
+
+async def test_a_mode_of_a_session_that_nobody_knows_is_refused_as_such() -> None:
+    async with opened(1) as wire:
+        mode = await wire.ask("session/set_mode", {"sessionId": "nobody", "modeId": "x"})
+        assert mode["code"] == -32002

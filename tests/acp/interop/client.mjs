@@ -5,7 +5,7 @@
 //
 // SCRIPT is JSON: {permission: "allow" | "reject" | "hang", steps: [...]}; a step is one of
 //   {method, params}          a request; "$session" is the id that the last session/new gave
-//   {prompt, cancelAt}        a turn; cancelled at the first update of the kind `cancelAt`, if given
+//   {prompt, cancelAt, session}  a turn; cancelled at the first update of the kind `cancelAt`, if given
 // On stdout: one JSON object with the results of the steps, all updates, and what was asked.
 import { spawn } from "node:child_process";
 import fs from "node:fs/promises";
@@ -37,17 +37,21 @@ async function decide({ params }) {
   return { outcome: { outcome: "selected", optionId: wanted.optionId } };
 }
 
-async function turn(agent, { prompt, cancelAt }) {
+async function turn(agent, { prompt, cancelAt, session: named }) {
+  session = named ?? session;
   const text = { type: "text", text: prompt };
   const first = seen.updates.length;
   let cancelled = false;
+  let running = false;
   const idle = new Promise((resolve) => {
     onUpdate = (update) => {
       if (update.sessionUpdate === cancelAt && !cancelled) {
         cancelled = true;
         agent.notify("session/cancel", { sessionId: session });
       }
-      if (update.sessionUpdate === "state_update" && update.state === "idle") resolve(update);
+      if (update.sessionUpdate !== "state_update") return;
+      if (update.state === "running") running = true;
+      if (update.state === "idle" && running) resolve(update);
     };
   });
   const answer = await agent.request("session/prompt", { sessionId: session, prompt: [text] });

@@ -150,6 +150,21 @@ async def test_its_client_sets_what_punie_offers(
         await agent.set_session_mode(session_id=session.session_id, mode_id="edit")
 
 
+async def test_its_client_opens_a_session_of_a_process_that_is_gone(
+    punie: list[str], project: Path, own_home: Path
+) -> None:
+    async with started(Client(), punie) as agent:
+        session_id = (await agent.new_session(cwd=str(project), mcp_servers=[])).session_id
+        assert await prompt(agent, session_id, "hello") == "end_turn"
+    client = Client()
+    async with started(client, punie) as agent:
+        listed = await agent.list_sessions(cwd=str(project))
+        assert [one.session_id for one in listed.sessions] == [session_id]
+        await agent.load_session(cwd=str(project), session_id=session_id, mcp_servers=[])
+        assert client.text().startswith("hello")
+        assert await prompt(agent, session_id, "hello") == "end_turn"
+
+
 # Its agent, the client made here
 
 

@@ -129,6 +129,88 @@ def test_a_large_update_passes_in_one_piece(typescript: Typescript) -> None:
     assert seen["results"][-1] == {"answer": {"stopReason": "end_turn"}, "updates": 4}
 
 
+# Version 2
+
+
+HELLO_2 = {
+    "method": "initialize",
+    "params": {"protocolVersion": 2, "info": {"name": "typescript", "version": "2.4.0"}},
+}
+
+
+def new_2(folder: Path) -> dict[str, Any]:
+    return {"method": "session/new", "params": {"cwd": str(folder)}}
+
+
+def states(seen: dict[str, Any]) -> list[str]:
+    return [one["state"] for one in seen["updates"] if one["sessionUpdate"] == "state_update"]
+
+
+def test_its_client_of_version_2_writes_a_file_after_a_permission(
+    typescript: Typescript, punie: list[str], project: Path
+) -> None:
+    seen = typescript("v2", punie, [HELLO_2, new_2(project), {"prompt": "write note.txt kept"}])
+    hello, session, turn = seen["results"]
+    assert (hello["protocolVersion"], hello["info"]["name"]) == (2, "punie")
+    assert session["configOptions"]
+    assert turn["idle"]["stopReason"] == "end_turn"
+    assert (project / "note.txt").read_text("utf-8") == "kept"
+    (asked,) = seen["asked"]
+    assert asked["subject"]["type"] == "tool_call"
+    assert states(seen) == ["running", "requires_action", "running", "idle"]
+    (said,) = [one for one in seen["updates"] if one["sessionUpdate"] == "user_message"]
+    assert said["messageId"] == turn["answer"]["messageId"]
+    statuses = [one.get("status") for one in seen["updates"] if "toolCallId" in one]
+    assert statuses[0] == "pending"
+    assert statuses[-1] == "completed"
+    assert {"fs/read_text_file", "terminal/create"}.isdisjoint(kinds(seen))
+
+
+def test_its_client_of_version_2_cancels_a_turn_and_the_next_one_runs(
+    typescript: Typescript, punie: list[str], project: Path
+) -> None:
+    cancelled = {"prompt": "count slowly to 500", "cancelAt": "agent_message_chunk"}
+    steps = [HELLO_2, new_2(project), cancelled, {"prompt": "hello"}]
+    seen = typescript("v2", punie, steps)
+    assert [turn["idle"]["stopReason"] for turn in seen["results"][2:]] == ["cancelled", "end_turn"]
+
+
+def test_its_client_of_version_2_cancels_while_a_permission_is_open(
+    typescript: Typescript, punie: list[str], project: Path
+) -> None:
+    cancelled = {"prompt": "write note.txt no", "cancelAt": "tool_call_update"}
+    seen = typescript("v2", punie, [HELLO_2, new_2(project), cancelled], permission="hang")
+    assert seen["results"][-1]["idle"]["stopReason"] == "cancelled"
+    assert not (project / "note.txt").exists()
+
+
+def test_its_client_of_version_2_resumes_a_session_of_a_process_that_is_gone(
+    typescript: Typescript, punie: list[str], project: Path
+) -> None:
+    before = typescript("v2", punie, [HELLO_2, new_2(project), {"prompt": "hello"}])
+    session_id = before["results"][1]["sessionId"]
+    resume = {
+        "method": "session/resume",
+        "params": {"sessionId": session_id, "cwd": str(project), "replayFrom": {"type": "start"}},
+    }
+    listed = {"method": "session/list", "params": {"cwd": str(project)}}
+    close = {"method": "session/close", "params": {"sessionId": session_id}}
+    steps = [HELLO_2, listed, resume, {"prompt": "hello", "session": session_id}, close]
+    seen = typescript("v2", punie, steps)
+    assert [one["sessionId"] for one in seen["results"][1]["sessions"]] == [session_id]
+    assert seen["results"][2]["configOptions"]
+    assert seen["results"][3]["idle"]["stopReason"] == "end_turn"
+    assert seen["results"][4].get("error") is None
+    assert kinds(seen).count("user_message") == 2
+
+
+def test_a_client_that_asks_for_a_later_version_gets_the_latest_there_is(
+    typescript: Typescript, punie: list[str]
+) -> None:
+    later = HELLO_2 | {"params": HELLO_2["params"] | {"protocolVersion": 65535}}
+    assert typescript("v2", punie, [later])["results"][0]["protocolVersion"] == 2
+
+
 # Over WebSocket
 
 

@@ -100,6 +100,10 @@ class SpeakerOfV1:
             session = self._sessions[session_id] = _Session(writer, Turns())
         return session
 
+    def knows(self, session_id: str) -> bool:
+        """Whether a session is open as far as this was told."""
+        return session_id in self._sessions
+
     def forget(self, session_id: str) -> None:
         """A session is closed: its open prompts end as cancelled."""
         session = self._sessions.pop(session_id, None)
@@ -285,6 +289,8 @@ class AsV1:
         from punie.acp.versions.config import of_category, options_to_v1
 
         choose = self._optional("set_session_config_option", method)
+        if not self._speaker.knows(session_id):
+            raise RequestError.session_not_found(session_id)
         writer = self._speaker.session(session_id).writer
         option = of_category(writer.options, category)
         if option is None:
