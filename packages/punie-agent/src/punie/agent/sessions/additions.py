@@ -11,9 +11,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from punie.agent.codemode import sandbox
 from punie.agent.events import Notice
 from punie.agent.mcp.server import McpServer
 from punie.agent.mcp.servers import McpServers
+from punie.agent.mcp.tools import McpTool
 from punie.agent.models.spec import ModelSpec
 from punie.agent.prompts.instructions import read_notes
 from punie.agent.sessions.brain import Brain
@@ -32,6 +34,7 @@ class Additions:
         self.notes = ""
         self.tools: dict[str, Tool[Any, Any]] = {}
         self.broken: dict[str, str] = {}
+        self.told_no_sandbox = False
         self._found = False
 
     async def aclose(self) -> None:
@@ -86,7 +89,7 @@ async def with_additions(
         cancellation: Ends the wait for slow servers.
     """
     if _chooses_itself(brain.spec):
-        return brain
+        return await _with_code(brain, services, emitter)
     additions = services.get(Additions, Additions)
     await additions.find(workspace, brain)
     for folder, reason in additions.broken.items():
@@ -99,7 +102,27 @@ async def with_additions(
         tools |= await _offered(servers, brain, cancellation)
         for title, reason in servers.take_notices():
             await emitter.emit(Notice(severity="warning", title=title, description=reason))
-    return brain._replace(tools=tools, notes=additions.notes)
+    brain = brain._replace(tools=tools, notes=additions.notes)
+    return await _with_code(brain, services, emitter)
+
+
+async def _with_code(brain: Brain, services: Services, emitter: Emitter) -> Brain:
+    """Offer code mode to a model whose spec asks for it."""
+    if not brain.spec.code_mode:
+        return brain
+    additions = services.get(Additions, Additions)
+    if not sandbox.installed():
+        if not additions.told_no_sandbox:
+            additions.told_no_sandbox = True
+            title = "Code mode needs its sandbox: install punie-agent[code]"
+            await emitter.emit(Notice(severity="warning", title=title))
+        return brain
+    # A server's tools have schemas of their own, of which no typed function can be made.
+    callable_tools = {
+        name: tool for name, tool in brain.tools.items() if not isinstance(tool, McpTool)
+    }
+    tool = sandbox.code_tool(callable_tools)
+    return brain._replace(tools=brain.tools | {tool.name: tool})
 
 
 def _chooses_itself(spec: ModelSpec) -> bool:

@@ -40,6 +40,9 @@ class Call:
     """Receives output of a running command."""
     services: Services = dataclasses.field(default_factory=Services)
     """What tools of one session keep open between calls."""
+    nested: Callable[[str, dict[str, Any]], Awaitable[Result]] | None = None
+    """Makes a call of another tool on the way, with everything around it; raises
+    `PermissionError` when it is denied, `ValueError` when its arguments do not fit."""
 
 
 @dataclass(frozen=True, kw_only=True)

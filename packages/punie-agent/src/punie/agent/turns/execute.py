@@ -40,6 +40,8 @@ class Executed(NamedTuple):
     """`broken`: the tool itself raised. `exhausted`: the turn's calls are used up."""
     text: str
     """What the model reads."""
+    result: Result | None = None
+    """What the tool returned, when it ran."""
 
 
 def parse(tool: Tool[Any, Any], arguments: object) -> Any:
@@ -56,7 +58,12 @@ def parse(tool: Tool[Any, Any], arguments: object) -> Any:
 
 
 async def execute(
-    context: TurnContext, name: str, arguments: dict[str, Any], *, tool_call_id: str
+    context: TurnContext,
+    name: str,
+    arguments: dict[str, Any],
+    *,
+    tool_call_id: str,
+    nested: bool = False,
 ) -> Executed:
     """Run one call with everything around it.
 
@@ -68,6 +75,7 @@ async def execute(
         name: A tool of `context.tools`.
         arguments: What the model wrote, an object that `parse` accepts.
         tool_call_id: The model's id of the call.
+        nested: The call is made by another one, by code: repeating it is no sign of a loop.
 
     Raises:
         ValueError: The arguments do not fit.
@@ -76,7 +84,7 @@ async def execute(
     parsed = parse(tool, arguments)
     if context.exhausted:
         return Executed("exhausted", "No more calls in this turn: answer with what you know now.")
-    run = _Run(context, tool, parsed, arguments, context.claim_id(tool_call_id))
+    run = _Run(context, tool, parsed, arguments, context.claim_id(tool_call_id), nested=nested)
     return await run.whole()
 
 
@@ -113,15 +121,18 @@ class _Run:
         parsed: Any,
         arguments: dict[str, Any],
         tool_call_id: str,
+        *,
+        nested: bool,
     ) -> None:
         self.context = context
+        self.nested = nested
         self.tool = tool
         self.parsed = parsed
         self.arguments = arguments
         self.id = tool_call_id
         self.diffs: tuple[DiffContent, ...] = ()
         self.live = _Live(context, tool_call_id)
-        self.call = Call(context.workspace, self.live, context.services)
+        self.call = Call(context.workspace, self.live, context.services, self._nested_call)
 
     async def whole(self) -> Executed:
         self.context.open(self.id, self.tool.name, self.arguments)
@@ -134,6 +145,18 @@ class _Run:
                 self.context.close(self.id, "failed", ok=False)
             await self._update(status="failed", content=(TextContent(text=text),))
             return Executed("broken", text)
+
+    async def _nested_call(self, name: str, arguments: dict[str, Any]) -> Result:
+        """Make a call for the code that this call runs."""
+        call_id = f"{self.id}-{name}"
+        done = await execute(self.context, name, arguments, tool_call_id=call_id, nested=True)
+        match done.status:
+            case "denied" | "exhausted":
+                raise PermissionError(done.text)
+            case _ if done.result is None:
+                raise ValueError(done.text)
+            case _:
+                return done.result
 
     async def _steps(self) -> Executed:
         await self._show()
@@ -222,8 +245,9 @@ class _Run:
             content = (self.live.terminal,)  # it keeps showing its output after its end
         self.context.close(self.id, status, ok=result.ok)
         await self._update(status=status, raw_output=to_json(result), content=content)
-        await self._mind_circles(text)
-        return Executed("done", text)
+        if not self.nested:
+            await self._mind_circles(text)
+        return Executed("done", text, result)
 
     async def _mind_circles(self, text: str) -> None:
         """Ask the person, or stop the turn, when the model makes the same call again and again."""
