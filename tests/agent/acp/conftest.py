@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -81,3 +83,77 @@ def opened(project: Path, environment: dict[str, str]) -> Open:
             yield client
 
     return open_session
+
+
+class Process:
+    """`punie acp --model test`, spoken to line by line."""
+
+    def __init__(self, environment: dict[str, str], *options: str) -> None:
+        self.child = subprocess.Popen(
+            [*PUNIE_ACP, "--model", "test", *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,
+        )
+        self.lines: list[dict[str, Any]] = []
+        self._id = 0
+
+    def send(self, method: str, params: Any) -> int:
+        assert self.child.stdin is not None
+        self._id += 1
+        message = {"jsonrpc": "2.0", "id": self._id, "method": method, "params": params}
+        self.child.stdin.write(json.dumps(message).encode() + b"\n")
+        self.child.stdin.flush()
+        return self._id
+
+    def answer(self, request: dict[str, Any], result: Any) -> None:
+        assert self.child.stdin is not None
+        message = {"jsonrpc": "2.0", "id": request["id"], "result": result}
+        self.child.stdin.write(json.dumps(message).encode() + b"\n")
+        self.child.stdin.flush()
+
+    def read(self) -> dict[str, Any]:
+        assert self.child.stdout is not None
+        line = self.child.stdout.readline()
+        assert line, self.child.stderr and self.child.stderr.read().decode()
+        self.lines.append(json.loads(line))
+        return self.lines[-1]
+
+    def until(self, **wanted: Any) -> dict[str, Any]:
+        while True:
+            line = self.read()
+            if wanted.items() <= line.items():
+                return line
+
+    def ask(self, method: str, params: Any) -> dict[str, Any]:
+        answer = self.until(id=self.send(method, params))
+        return answer["result"]
+
+    def notify(self, method: str, params: Any) -> None:
+        assert self.child.stdin is not None
+        message = {"jsonrpc": "2.0", "method": method, "params": params}
+        self.child.stdin.write(json.dumps(message).encode() + b"\n")
+        self.child.stdin.flush()
+
+    def kill(self) -> None:
+        """End it as no process can prevent."""
+        self.child.kill()
+        self.child.wait()
+        for pipe in (self.child.stdin, self.child.stdout, self.child.stderr):
+            if pipe is not None:
+                pipe.close()
+
+    def open(self, project: Path) -> str:
+        self.ask("initialize", {"protocolVersion": 1, "clientCapabilities": {}})
+        return self.ask("session/new", {"cwd": str(project), "mcpServers": []})["sessionId"]
+
+    def prompt(self, session_id: str, text: str) -> int:
+        blocks = [{"type": "text", "text": text}]
+        return self.send("session/prompt", {"sessionId": session_id, "prompt": blocks})
+
+    def cpu(self) -> float:
+        """Seconds of CPU so far."""
+        fields = Path(f"/proc/{self.child.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

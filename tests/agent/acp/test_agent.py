@@ -39,6 +39,7 @@ async def test_only_what_works_is_advertised() -> None:
             list=v1.SessionListCapabilities(),
             resume=v1.SessionResumeCapabilities(),
             close=v1.SessionCloseCapabilities(),
+            delete=v1.SessionDeleteCapabilities(),
         ),
         auth=v1.AgentAuthCapabilities(logout=v1.LogoutCapabilities()),
     )

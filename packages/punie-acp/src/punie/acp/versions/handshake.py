@@ -7,6 +7,13 @@ from typing import Any
 from punie.acp.schema import v1, v2
 
 
+class _WithFork(v1.SessionCapabilities, frozen=True, kw_only=True):
+    """What `schema.v1.unstable` has too, which is not worth loading at start-up."""
+
+    fork: v1.SessionListCapabilities
+    """An empty object, as all of them are."""
+
+
 def initialize_to_v2(params: v1.InitializeRequest) -> v2.InitializeRequest:
     """Say in version 2 what a client of version 1 said.
 
@@ -101,9 +108,7 @@ def _session(session: v2.SessionCapabilities | None) -> v1.SessionCapabilities:
     }
     if getattr(session, "fork", None) is None:
         return v1.SessionCapabilities(**said)
-    from punie.acp.schema.v1 import unstable
-
-    return unstable.SessionCapabilities(fork=unstable.SessionForkCapabilities(), **said)
+    return _WithFork(fork=v1.SessionListCapabilities(), **said)
 
 
 def _auth_method(method: v2.AuthMethod) -> v1.AuthMethod | None:

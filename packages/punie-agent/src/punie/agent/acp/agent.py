@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from punie.acp.agent_side import DualClientProxy
 from punie.acp.errors import ErrorCode, RequestError
@@ -19,6 +19,7 @@ from punie.acp.schema import v2
 from punie.agent.acp.handshake import NO_LOGIN, introduction
 
 if TYPE_CHECKING:
+    from punie.acp.schema.v2.unstable import ForkSessionRequest, ForkSessionResponse
     from punie.agent.acp.host import Host
     from punie.agent.acp.prompts import Prompts
     from punie.agent.acp.reader import ClientReader
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-WARM_UP_AFTER = 0.05
-"""Seconds from `session/new` until the model stack loads: the answer goes out first."""
+AFTER_ANSWER = 0.05
+"""Seconds from opening a session until more is done for it: the answer goes out first."""
 
 
 class PunieAgent:
@@ -46,7 +47,7 @@ class PunieAgent:
         self._host: Host | None = None
         self._prompts: Prompts | None = None
         self._readers: dict[str, ClientReader] = {}
-        self._background: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[object]] = set()
 
     async def initialize(self, params: v2.InitializeRequest) -> v2.InitializeResponse:
         """Say what Punie can do."""
@@ -95,7 +96,24 @@ class PunieAgent:
             await reader.join()
         await reader.tell_state()
         self._warm_up_soon(cwd)
+        self._soon(session.go_on)
         return v2.ResumeSessionResponse(config_options=options_of(session))
+
+    async def fork_session(self, params: ForkSessionRequest) -> ForkSessionResponse:
+        """Open a copy of a session, which goes its own way."""
+        from punie.acp.schema.v2.unstable import ForkSessionResponse
+        from punie.agent.acp.options import options_of
+        from punie.agent.sessions.manager import new_session_id
+
+        cwd = await _folder(params.cwd)
+        new_id = new_session_id()
+        workspace = self._workspace(new_id, cwd)
+        with _told(params.session_id):
+            session = await self._here.fork_session(
+                params.session_id, new_id=new_id, cwd=cwd, workspace=workspace
+            )
+        self._reader(session).attach()
+        return ForkSessionResponse(session_id=new_id, config_options=options_of(session))
 
     async def list_sessions(self, params: v2.ListSessionsRequest) -> v2.ListSessionsResponse:
         """Name the sessions that are open or kept, the newest first."""
@@ -110,6 +128,13 @@ class PunieAgent:
         await self._here.sessions.close(params.session_id)
         self._forget(params.session_id)
         return v2.CloseSessionResponse()
+
+    async def delete_session(self, params: v2.DeleteSessionRequest) -> v2.DeleteSessionResponse:
+        """Remove a session and all that is kept of it; one that is gone already is no error."""
+        with _told(params.session_id):
+            await self._here.sessions.delete(params.session_id)
+        self._forget(params.session_id)
+        return v2.DeleteSessionResponse()
 
     async def prompt(self, params: v2.PromptRequest) -> v2.PromptResponse:
         """Take a prompt, after those that came before it."""
@@ -185,10 +210,13 @@ class PunieAgent:
             return self._host.sessions.get(session_id)
 
     def _warm_up_soon(self, cwd: Path) -> None:
-        asyncio.get_running_loop().call_later(WARM_UP_AFTER, self._warm_up, self._here, cwd)
+        self._soon(lambda: _warm(self._here, cwd))
 
-    def _warm_up(self, host: Host, cwd: Path) -> None:
-        task = asyncio.get_running_loop().create_task(_warm(host, cwd))
+    def _soon(self, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        asyncio.get_running_loop().call_later(AFTER_ANSWER, self._begin, work)
+
+    def _begin(self, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        task = asyncio.get_running_loop().create_task(work())
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
@@ -203,12 +231,15 @@ async def _folder(cwd: str) -> Path:
 @contextmanager
 def _told(session_id: str = "") -> Generator[None]:
     """Turn what Punie says about sessions into the answer of a request."""
-    from punie.agent.errors import PunieError
+    from punie.agent.errors import PunieError, SessionBusyError
 
     try:
         yield
     except LookupError:
         raise RequestError.session_not_found(session_id) from None
+    except SessionBusyError as error:
+        data = {"sessionId": error.session_id, "pid": error.pid}
+        raise RequestError(ErrorCode.INVALID_REQUEST, str(error), data) from error
     except PunieError as error:
         message = str(error)
         raise RequestError(ErrorCode.INTERNAL_ERROR, message, {"message": message}) from error

@@ -37,6 +37,17 @@ class Host(Protocol):
         """Join an open one, or open one that is kept."""
         ...
 
+    async def fork_session(
+        self,
+        session_id: str,
+        *,
+        new_id: str | None = None,
+        cwd: Path | None = None,
+        workspace: SessionWorkspace | None = None,
+    ) -> Session:
+        """Open a copy of one."""
+        ...
+
     async def warm(self, cwd: Path) -> None:
         """Open the model of a folder's sessions before the first prompt."""
         ...
