@@ -172,7 +172,8 @@ def missing(known: Transcript, replayed: Transcript) -> list[dict[str, Any]]:
         replayed: What the agent told when it was joined.
 
     Returns:
-        Updates of version 2 in the replay's order; messages come whole.
+        Updates of version 2 in the replay's order; messages come whole. What the session is doing
+        is not among them.
     """
     updates = [
         update
@@ -182,8 +183,6 @@ def missing(known: Transcript, replayed: Transcript) -> list[dict[str, Any]]:
     for kind, (told, name) in _FACTS.items():
         if name in replayed.facts and replayed.facts[name] != known.facts.get(name):
             updates.append({"sessionUpdate": kind, told: replayed.facts[name]})
-    if replayed.facts.get("state") not in {None, known.facts.get("state")}:
-        updates.append({"sessionUpdate": "state_update", "state": replayed.facts["state"]})
     return updates
 
 

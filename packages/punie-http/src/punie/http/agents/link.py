@@ -125,8 +125,10 @@ class Link:
                     state = await self._resume(summary.session_id, summary.cwd, None)
             except ApiError as error:
                 log.warning("a session cannot be resumed", agent=self.name, reason=str(error))
-        if state is None:
+        if state in {None, "idle"}:
             self._sessions.record(summary.key, "update", INTERRUPTED)
+        else:
+            self._tell_state(summary.key, state)
 
     async def _join_all(self, agent: DualAgentProxy) -> None:
         cursor: str | None = None
@@ -190,6 +192,11 @@ class Link:
             request = v2.CloseSessionRequest(session_id=session_id)
             await self._call(lambda agent: agent.close_session(request))
 
+    def _tell_state(self, key: SessionKey, state: str | None) -> None:
+        """Record what a resumed session is doing, if its agent told and it is news."""
+        if state not in {None, self._sessions.get(key).working}:
+            self._sessions.record(key, "update", {"sessionUpdate": "state_update", "state": state})
+
     async def _ensure(self, session_id: str) -> SessionKey:
         """Open a known session again before something is asked of it."""
         async with self._opening.setdefault(session_id, asyncio.Lock()):
@@ -199,7 +206,7 @@ class Link:
                     for one in self._sessions.all()
                     if one.agent == self.name and one.session_id == session_id
                 )
-                await self._resume(session_id, summary.cwd, None)
+                self._tell_state(summary.key, await self._resume(session_id, summary.cwd, None))
             return self._keys[session_id]
 
     async def _resume(self, session_id: str, cwd: str, title: str | None) -> str | None:
@@ -332,7 +339,8 @@ class Link:
         try:
             async with self._opening.setdefault(session_id, asyncio.Lock()):
                 if session_id not in self._keys:
-                    await self._resume(session_id, cwd, title)
+                    state = await self._resume(session_id, cwd, title)
+                    self._tell_state(self._keys[session_id], state)
             if session_id in self._over:
                 self._over.discard(session_id)
                 self._closed(session_id)
