@@ -202,6 +202,53 @@ async def test_a_client_that_refuses_to_ask_is_answered_with_its_error() -> None
     assert codes == [-32000]
 
 
+class OddPeer(ForkingPeer):
+    """An agent that asks for what nobody serves."""
+
+    answers: list[bytes] = []  # noqa: RUF012 - of the one test
+
+    def frame_received(self, frame: bytes) -> None:
+        self.answers.append(frame)
+        if b'"initialize"' in frame:
+            for message in (
+                b'{"jsonrpc":"2.0","method":"nope","params":{}}',
+                b'{"jsonrpc":"2.0","method":"elicitation/complete","params":{"elicitationId":"e"}}',
+                b'{"jsonrpc":"2.0","id":7,"method":"nope","params":{}}',
+            ):
+                self.transport.send(message)
+        else:
+            super().frame_received(b"")
+
+
+async def test_a_client_answers_what_nobody_knows_and_passes_over_what_it_need_not_hear() -> None:
+    theirs, ours = pair()
+    peer = OddPeer(theirs)
+    await theirs.open(peer)
+    async with connect(RecordingClient(), ours) as agent:
+        await agent.initialize(INITIALIZE)
+        await theirs.aclose()
+        await agent.wait_closed()
+        assert agent.closed
+    assert b"-32601" in peer.answers[1]
+
+
+async def test_a_file_that_is_not_there_is_not_found() -> None:
+    codes: list[int] = []
+
+    class Reading(Plain):
+        async def prompt(self, params: v1.PromptRequest) -> v1.PromptResponse:
+            with pytest.raises(RequestError) as refused:
+                await self.client.read_text_file("s", "/nothing")
+            codes.append(refused.value.code)
+            return v1.PromptResponse(stop_reason="end_turn")
+
+    async with linked(Reading, RecordingClient()) as agent:
+        await agent.initialize(INITIALIZE)
+        await agent.new_session(v1.NewSessionRequest(cwd="/", mcp_servers=[]))
+        await agent.prompt(v1.PromptRequest(session_id="s", prompt=[]))
+    assert codes == [-32002]
+
+
 async def test_a_call_is_given_up_after_a_while_with_the_standard_librarys_timeout() -> None:
     cancelled = asyncio.Event()
 

@@ -195,7 +195,6 @@ async def test_a_caller_that_gives_up_as_the_peer_goes_is_cancelled() -> None:
         asking = asyncio.ensure_future(connection.request(ECHO, {}))
         await peer.frames.get()
         asking.cancel()
-        await asyncio.sleep(0)
         connection.ended()
         await asyncio.wait({asking})
         assert asking.cancelled()
@@ -207,6 +206,19 @@ async def test_an_id_that_is_used_twice_is_answered_twice() -> None:
             peer.send(id="same", method="_echo", params=[n])
         answers = [await peer.frames.get() for _ in range(2)]
         assert [answer["result"] for answer in answers] == [[0], [1]]
+
+
+async def test_a_request_that_waits_for_what_came_before_can_be_cancelled() -> None:
+    log = Log()
+    async with connected(log) as (connection, peer):
+        gate = asyncio.Event()
+        connection.deliver(gate.wait)
+        peer.send(id=1, method="_waits", params=[])
+        peer.send(method="$/cancel_request", params={"requestId": 1})
+        assert (await peer.frames.get())["error"]["code"] == -32800
+        gate.set()
+        await connection.deliver(lambda: asyncio.sleep(0))
+    assert log.lines == []
 
 
 async def test_an_ordered_handler_is_cancelled_with_the_connection() -> None:
@@ -242,12 +254,12 @@ async def test_malformed_frames_and_cancellations_are_survived() -> None:
         assert (await peer.frames.get())["result"] == []
 
 
-async def test_an_answer_that_is_no_text_fails_the_call() -> None:
+async def test_an_answer_that_no_number_can_hold_fails_the_call() -> None:
     async with connected(Log()) as (connection, peer):
         asking = asyncio.ensure_future(connection.request(ECHO, {}))
         request_id = (await peer.frames.get())["id"]
-        peer.transport.send(b'{"jsonrpc":"2.0","id":%d,"result":"\xff"}' % request_id)
-        with pytest.raises(RequestError, match="cannot be read"):
+        peer.transport.send(b'{"jsonrpc":"2.0","id":%d,"result":1e999}' % request_id)
+        with pytest.raises(RequestError, match="answer is invalid"):
             await asking
 
 

@@ -189,6 +189,10 @@ def test_fields_that_go_together_are_there_together(of: Any, value: dict[str, An
         read(of, value)
 
 
+def test_an_answer_of_an_mcp_server_is_a_result_or_an_error() -> None:
+    assert read(unstable.MessageMcpResponse, {"result": 1}).result == 1
+
+
 def test_parameters_that_are_no_text_are_a_parse_error() -> None:
     raw = msgspec.Raw(b'{"sessionId":"\xff"}')
     with pytest.raises(RequestError) as refused:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from itertools import pairwise
 from pathlib import Path
 
@@ -120,6 +121,23 @@ async def test_reading_a_file_waits_while_it_is_paused(tmp_path: Path) -> None:
     await frames.over.wait()
     assert frames.frames == [b"one"]
     await transport.aclose()
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no terminals")
+def test_a_reader_of_a_terminal_ends_when_its_loop_is_gone() -> None:
+    ours, theirs = os.openpty()
+    before = set(threading.enumerate())
+
+    async def read() -> None:
+        transport = StdioTransport(theirs, os.dup(theirs))
+        await transport.open(Frames())
+
+    asyncio.run(read())
+    (reader,) = set(threading.enumerate()) - before
+    os.write(ours, b"late\n")
+    reader.join(10)
+    assert not reader.is_alive()
+    os.close(ours)
 
 
 async def test_a_file_that_cannot_be_read_is_an_end(tmp_path: Path) -> None:

@@ -474,13 +474,13 @@ async def test_files_are_served_by_the_clients_own_methods_and_offered_only_then
 
 
 class Terminals(RecordingDualClient):
-    """Serves terminals of which each prints one line and ends."""
+    """Serves terminals that print one line; the first ends, the second goes on."""
 
     async def create_terminal(self, params: v1.CreateTerminalRequest) -> v1.CreateTerminalResponse:
-        return v1.CreateTerminalResponse(terminal_id="t1")
+        return v1.CreateTerminalResponse(terminal_id="t1" if params.args else "t2")
 
     async def terminal_output(self, params: v1.TerminalOutputRequest) -> v1.TerminalOutputResponse:
-        ended = v1.TerminalExitStatus(exit_code=3)
+        ended = v1.TerminalExitStatus(exit_code=3) if params.terminal_id == "t1" else None
         return v1.TerminalOutputResponse(output="out", truncated=False, exit_status=ended)
 
     async def wait_for_terminal_exit(
@@ -508,11 +508,13 @@ async def test_what_runs_in_the_clients_terminals_is_told() -> None:
         await terminal.output()
         await terminal.release()
         bare = v1.CreateTerminalRequest(session_id="s", command="pwd")
-        await (await agent.client.create_terminal(bare)).kill()
+        running = await agent.client.create_terminal(bare)
+        await running.output()
+        await running.kill()
         return v1.PromptResponse(stop_reason="end_turn")
 
     client = await run(turn, Terminals())
-    begun, ended, printed, again, bare = client.of(v2.TerminalUpdate)
+    begun, ended, printed, again, bare, _ = client.of(v2.TerminalUpdate)
     assert (begun.terminal_id, begun.command, begun.cwd) == ("t1", "ls -l", "/tmp")
     assert ended.exit_status == v2.TerminalExitStatus(exit_code=3) == again.exit_status
     assert isinstance(printed.output, v2.TerminalOutput)

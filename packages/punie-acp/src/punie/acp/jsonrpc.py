@@ -175,8 +175,8 @@ def decode_params(decoder: Decoder, params: Raw | UnsetType) -> Any:
         raise RequestError(ErrorCode.PARSE_ERROR, "Parse error") from None
 
 
-def describe(error: msgspec.ValidationError) -> tuple[str, str]:
-    """Split a validation error into a reason that holds no value, and a JSON path."""
+def describe(error: Exception) -> tuple[str, str]:
+    """Split an error of reading into a reason that holds no value, and a JSON path."""
     match = _PATH.match(str(error))
     reason, path = (match["reason"], match["path"]) if match else ("", None)
     return (reason if _SAFE_REASON.match(reason) else "invalid value"), path or "$"

@@ -62,7 +62,7 @@ def need_v1_content(capabilities: v1.PromptCapabilities, prompt: Iterable[v1.Con
                 need(capabilities.audio, "promptCapabilities.audio")
             case v1.EmbeddedResource():
                 need(capabilities.embedded_context, "promptCapabilities.embeddedContext")
-            case v1.TextContent() | v1.ResourceLink():
+            case _:
                 pass
 
 

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple, TypeAlias
 
-import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from punie.acp import jsonrpc
@@ -375,11 +374,8 @@ def _resolve(future: asyncio.Future[Any], result: Any, message: Envelope) -> Non
     raw = bytes(message.result) if isinstance(message.result, Raw) else b"{}"
     try:
         future.set_result(decoder(result).decode(b"{}" if raw == b"null" else raw))
-    except msgspec.ValidationError as error:
+    except jsonrpc.DECODE_ERRORS as error:
         reason, path = jsonrpc.describe(error)
         data = {"path": path, "reason": reason}
         failure = RequestError(ErrorCode.INTERNAL_ERROR, "the peer's answer is invalid", data)
-        future.set_exception(failure)
-    except jsonrpc.DECODE_ERRORS:
-        failure = RequestError(ErrorCode.INTERNAL_ERROR, "the peer's answer cannot be read")
         future.set_exception(failure)

@@ -154,7 +154,8 @@ class StdioTransport(asyncio.Protocol):
                 return False
             return True
 
-        while self._may_read.wait():
+        while True:
+            self._may_read.wait()
             try:
                 data = os.read(self._read_fd, _READ_SIZE)
             except OSError:
@@ -174,7 +175,7 @@ class _Writer(asyncio.BaseProtocol):
         self._pipe: asyncio.WriteTransport | None = None
         self._frames: list[bytes] = []
         self._size = 0
-        self._lost: Callable[[], None] | None = None
+        self._lost: Callable[[], None] = lambda: None
         self._closed = False
         self._writable = asyncio.Event()
         self._writable.set()
@@ -210,7 +211,7 @@ class _Writer(asyncio.BaseProtocol):
         self._size = 0
         if self._pipe is not None:
             self._pipe.write(data)
-        elif not self._closed:
+        else:
             self._write_blocking(data)
 
     def _write_blocking(self, data: bytes) -> None:
@@ -246,8 +247,7 @@ class _Writer(asyncio.BaseProtocol):
         self._closed = True
         self._writable.set()
         self._gone.set()
-        if self._lost is not None:
-            self._lost()
+        self._lost()
 
 
 def _can_watch(fd: int) -> bool:

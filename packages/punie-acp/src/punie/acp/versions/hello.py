@@ -134,5 +134,5 @@ def _server_to_v1(server: v2.McpServer) -> v1.McpServer:
         case v2.McpServerHttp():
             headers = [v1.HttpHeader(name=one.name, value=one.value) for one in server.headers]
             return v1.McpServerHttp(name=server.name, url=server.url, headers=headers)
-        case v2.UnknownVariant(kind=kind):
-            raise CapabilityError(f"MCP servers of type {kind!r}")
+        case _:
+            raise CapabilityError(f"MCP servers of type {server.kind!r}")

@@ -20,6 +20,13 @@ from punie.acp.versions.options import commands_to_v2, mode_option, options_to_v
 
 Chunk: TypeAlias = v1.UserMessageChunk | v1.AgentMessageChunk | v1.AgentThoughtChunk
 
+_CHUNKS: dict[
+    type[Chunk], type[v2.UserMessageChunk | v2.AgentMessageChunk | v2.AgentThoughtChunk]
+] = {
+    v1.UserMessageChunk: v2.UserMessageChunk,
+    v1.AgentMessageChunk: v2.AgentMessageChunk,
+    v1.AgentThoughtChunk: v2.AgentThoughtChunk,
+}
 PLAN_ID = "plan"
 """The id of the one plan that a session of version 1 has."""
 
@@ -148,14 +155,8 @@ class ToV2:
         if self._open is None or self._open[:2] != (kind, told):
             message_id = self.new_message_id() if told is None else told
             self._open = (kind, told, message_id)
-        content, message_id = content_to_v2(chunk.content), self._open[2]
-        match chunk:
-            case v1.UserMessageChunk(meta=meta):
-                return v2.UserMessageChunk(message_id=message_id, content=content, meta=meta)
-            case v1.AgentMessageChunk(meta=meta):
-                return v2.AgentMessageChunk(message_id=message_id, content=content, meta=meta)
-            case v1.AgentThoughtChunk(meta=meta):
-                return v2.AgentThoughtChunk(message_id=message_id, content=content, meta=meta)
+        content = content_to_v2(chunk.content)
+        return _CHUNKS[kind](message_id=self._open[2], content=content, meta=chunk.meta)
 
     def _tool_call(self, call: v1.ToolCall | v1.ToolCallPatch) -> dict[str, Any]:
         """The fields of a patch: `None` of version 1 keeps what there is."""
