@@ -209,7 +209,7 @@ class Peer:
         asked = self._asked.get(_hashable(message.get("id")), "") if answers else message["method"]
         kind = "request" if answers or "id" in message else "notification"
         version = at(message, "result", "protocolVersion") if asked == "initialize" else None
-        method = TABLE.get((version or self.version, _hashable(asked), kind))
+        method = TABLE.get((version or self.version, str(asked), kind))
         if method is None or method.stability not in {"stable", "draft"}:
             return
         of = method.result if answers else method.params
