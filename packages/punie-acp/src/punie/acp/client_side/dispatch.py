@@ -52,6 +52,7 @@ class ClientDispatcher:
     def __init__(self, client: object, methods: Mapping[str, Method] = BY_NAME) -> None:
         self._client = client
         self._methods = methods
+        self._handlers: dict[str, Any] = {}
 
     def request(self, method: str, params: Raw | UnsetType) -> Incoming:
         """Prepare a request (see `punie.acp.connection.Dispatcher`)."""
@@ -60,14 +61,14 @@ class ClientDispatcher:
         known = self._methods.get(method)
         if known is None or known.served_by != "client" or known.kind != "request":
             raise RequestError.method_not_found(method)
-        handler = getattr(self._client, known.attribute, None)
+        handler = self._handler(known.attribute)
         if handler is None:
             raise RequestError.method_not_found(method)
         decoded = jsonrpc.decode_params(decoder_of(known.params), params)
         return Incoming(lambda: handler(decoded))
 
     def _extension(self, method: str, params: Raw | UnsetType) -> Incoming:
-        handler = getattr(self._client, "ext_method", None)
+        handler = self._handler("ext_method")
         if handler is None:
             raise RequestError.method_not_found(method)
         decoded = jsonrpc.decode_params(decoder_of(dict[str, Any]), params)
@@ -80,15 +81,21 @@ class ClientDispatcher:
         known = self._methods.get(method)
         if known is None or known.served_by != "client" or known.kind != "notification":
             return None
-        handler = getattr(self._client, known.attribute, None)
+        handler = self._handler(known.attribute)
         if handler is None:
             return None
         decoded = jsonrpc.decode_params(decoder_of(known.params), params)
         return Incoming(lambda: handler(decoded), ordered=known.ordered)
 
     def _extension_notification(self, method: str, params: Raw | UnsetType) -> Incoming | None:
-        handler = getattr(self._client, "ext_notification", None)
+        handler = self._handler("ext_notification")
         if handler is None:
             return None
         decoded = jsonrpc.decode_params(decoder_of(dict[str, Any]), params)
         return Incoming(lambda: handler(method, decoded), ordered=True)
+
+    def _handler(self, attribute: str) -> Any:
+        """The client's method, looked up once; `None` when there is none."""
+        if attribute not in self._handlers:
+            self._handlers[attribute] = getattr(self._client, attribute, None)
+        return self._handlers[attribute]
