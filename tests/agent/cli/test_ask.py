@@ -26,7 +26,10 @@ PUNIE = [sys.executable, "-c", "from punie.cli.main import main; main()"]
 def test_the_answer_goes_to_stdout_and_the_tools_to_stderr(punie: Punie) -> None:
     done = punie("ask", "--model", "test", "read a.txt")
     assert (done.returncode, done.stdout) == (0, "read_file: a.txt, 1 line\n")
-    assert done.stderr == "✓ Read a.txt: a.txt, 1 line\n"
+    tokens = "50 new and 0 cached tokens in, "
+    tools = [line for line in done.stderr.splitlines() if not line.startswith(tokens)]
+    assert tools == ["✓ Read a.txt: a.txt, 1 line"]
+    assert len(done.stderr.splitlines()) == 3
 
 
 def test_an_answer_that_is_cut_off_exits_1(punie: Punie, project: Path) -> None:

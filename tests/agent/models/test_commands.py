@@ -47,8 +47,46 @@ async def test_check_names_the_model_that_answered(
     )
     assert (done.returncode, done.stdout.splitlines()[1:]) == (
         0,
-        ["served as    fake", "answered     ready"],
+        [
+            "served as    fake",
+            "context      32768 tokens (assumed: the server does not tell)",
+            "answered     ready",
+        ],
     )
+
+
+def test_use_writes_the_model_and_leaves_the_rest_of_the_file_as_it_is(
+    environ: dict[str, str],
+) -> None:
+    path = Path(environ["HOME"]) / ".config" / "punie" / "config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        '# mine\nmode = "edit"\nmodel = "local"  # old\n\n[checks]\nrounds = 1\n# model = x\n'
+    )
+    done = _punie(environ, "models", "use", "local:qwen3")
+    assert done.returncode == 0, done.stderr
+    assert path.read_text() == (
+        '# mine\nmode = "edit"\nmodel = "local:qwen3"\n\n[checks]\nrounds = 1\n# model = x\n'
+    )
+    listed = _punie(environ, "models", "list").stdout.splitlines()[0]
+    assert listed == f"in use    local:qwen3  (from {path})"
+
+
+def test_use_makes_the_file_when_there_is_none_and_says_what_still_wins(
+    environ: dict[str, str],
+) -> None:
+    done = _punie(environ | {"PUNIE_MODEL": "test"}, "models", "use", "embedded")
+    path = Path(environ["HOME"]) / ".config" / "punie" / "config.toml"
+    assert path.read_text() == 'model = "embedded"\n'
+    assert "here test is used all the same, because of PUNIE_MODEL" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["nonsense", "mlx:", ":x"])
+def test_use_refuses_a_name_that_no_model_can_have(environ: dict[str, str], name: str) -> None:
+    done = _punie(environ, "models", "use", name)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "known forms: local, " in done.stderr
+    assert not (Path(environ["HOME"]) / ".config").exists()
 
 
 def test_check_of_a_server_that_is_down_exits_3(environ: dict[str, str]) -> None:

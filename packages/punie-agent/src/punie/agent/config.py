@@ -172,6 +172,44 @@ def load_user(environ: Mapping[str, str] | None = None) -> Config:
     return Config() if table is None else _convert(table, f"{path}")
 
 
+def save_user_model(name: str, environ: Mapping[str, str] | None = None) -> Path:
+    """Write the person's model into their `config.toml`, and change nothing else of it.
+
+    Args:
+        name: A model spec.
+        environ: Environment variables; those of this process by default.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigError: The file cannot be used or written; it is as it was.
+    """
+    path = locations(environ).config_file
+    load_user(environ)  # what is broken is not made worse
+    line = f"model = {msgspec.json.encode(name).decode()}"
+    try:
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        head, tables = _before_tables(text)
+        found = re.compile(r"^[ \t]*model[ \t]*=.*$", re.MULTILINE).search(head)
+        start, end = found.span() if found else (0, 0)
+        head = head[:start] + line + ("" if found else "\n") + head[end:]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_name(f".{path.name}.{os.getpid()}")
+        scratch.write_text(head + tables, encoding="utf-8")
+        scratch.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror or error}") from error
+    return path
+
+
+def _before_tables(text: str) -> tuple[str, str]:
+    """Split a TOML text before its first table."""
+    found = re.search(r"^[ \t]*\[", text, re.MULTILINE)
+    at = len(text) if found is None else found.start()
+    return text[:at], text[at:]
+
+
 def load_project(cwd: Path) -> Config:
     """Read `[tool.punie]` of the nearest `pyproject.toml` at or above a folder that has one.
 

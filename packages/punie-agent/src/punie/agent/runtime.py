@@ -302,11 +302,14 @@ class _Opening:
 
 def _as_configured(brain: Brain, cwd: Path, environ: Mapping[str, str]) -> Brain:
     """Check as a folder's settings say, and offer its tools unless the model has its own choice."""
+    from punie.agent.models.served import is_small
     from punie.agent.tools import catalog
 
     settings = config.load(cwd, environ)
-    if not brain.spec.tools and settings.tools:
-        tools = {tool.name: tool for tool in catalog.select(settings.tools)}
+    small = is_small(brain.spec.name, brain.spec.context_window)
+    names = settings.tools or (catalog.FOR_SMALL_MODELS if small else ())
+    if not brain.spec.tools and names:
+        tools = {tool.name: tool for tool in catalog.select(names)}
         brain = brain._replace(tools=tools)
     folder = config.locations(environ).config_file.parent
     return brain._replace(checks=settings.checks, config_folder=folder)

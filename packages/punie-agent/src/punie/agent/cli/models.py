@@ -21,7 +21,7 @@ PROBE = "Say the word ready."
 
 @click.group()
 def models() -> None:
-    """List, fetch and check models."""
+    """List, fetch, check and choose models."""
 
 
 @models.command("list")
@@ -66,7 +66,37 @@ def check(name: str | None) -> None:
     click.echo(f"served as    {opened.model.model_name}")
     if opened.spec.fingerprint:
         click.echo(f"fingerprint  {opened.spec.fingerprint}")
+    if opened.spec.context_window:
+        click.echo(f"context      {opened.spec.context_window} tokens{_window_source(opened)}")
     click.echo(f"answered     {answer}")
+
+
+def _window_source(opened: OpenedModel) -> str:
+    """Say who told the context window, and how the model could read more when it reads little."""
+    from punie.agent.models.http import ChatModel
+    from punie.agent.models.served import ask_about
+
+    if not isinstance(opened.model, ChatModel):
+        return ""
+    served = ask_about(opened.model.url, opened.model.model_name)
+    if not served.window:
+        return " (assumed: the server does not tell)"
+    return f" ({served.server}; {served.advice})" if served.advice else f" ({served.server})"
+
+
+@models.command()
+@click.argument("name")
+def use(name: str) -> None:
+    """Make NAME the model of this person, in the configuration file."""
+    from punie.agent.config import save_user_model
+    from punie.agent.models import registry
+
+    registry.check_name(name)
+    path = save_user_model(name)
+    chosen = registry.resolve_name(None, Path.cwd(), os.environ)
+    click.echo(f"{path}: model = {name}")
+    if chosen.name != name:
+        click.echo(f"here {chosen.name} is used all the same, because of {chosen.source}")
 
 
 async def _probe(name: str, on_progress: OnProgress) -> tuple[OpenedModel, str]:

@@ -21,6 +21,7 @@ from punie.agent.events import (
     TextContent,
     ToolCallUpdate,
     ToolContent,
+    UsageUpdate,
 )
 from punie.agent.permissions.gate import PermissionAnswer, PermissionAsk
 
@@ -45,6 +46,11 @@ class Terminal:
                 self._progress(event)
             case Notice(title=title, description=description):
                 self.line(f"{title}. {description}" if description else title)
+            case UsageUpdate(input_tokens=read) if read:
+                new = read - event.cached_tokens
+                self.line(
+                    f"{new} new and {event.cached_tokens} cached tokens in, {event.output_tokens} out"
+                )
             case CompactionUpdate(status="completed"):
                 self.line("the conversation was shortened to make room")
             case _:

@@ -19,7 +19,7 @@ import msgspec
 from punie.agent import config
 from punie.agent.errors import ConfigError, ModelUnavailableError
 from punie.agent.events import Progress
-from punie.agent.models import servers
+from punie.agent.models import served, servers
 from punie.agent.models.cache import OnProgress, ignore_progress
 from punie.agent.models.spec import ModelSpec
 
@@ -124,9 +124,19 @@ async def open_model(name: str, *, on_progress: OnProgress = ignore_progress) ->
         return await _open_mlx(name, Path(rest), on_progress)
     if kind == "local":
         return await asyncio.to_thread(_open_local, name, rest, on_progress)
-    if kind and rest:
-        return _open_by_id(name, kind)
-    raise ModelUnavailableError(f"unknown model {name!r}; known forms: {FORMS}")
+    check_name(name)
+    return _open_by_id(name, kind)
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that no model can have; whether there is one shows when it is opened.
+
+    Raises:
+        ModelUnavailableError: It has none of the `FORMS`.
+    """
+    kind, colon, rest = name.partition(":")
+    if name not in {"test", "embedded", "local"} and not (kind and colon and rest):
+        raise ModelUnavailableError(f"unknown model {name!r}; known forms: {FORMS}")
 
 
 def open_engine(
@@ -225,6 +235,8 @@ def _open_local(name: str, rest: str, on_progress: OnProgress) -> OpenedModel:
 
     url, model_name = _local_address(rest)
     spec = ModelSpec(spec=name, name=model_name)
+    if window := served.ask_about(url, model_name).window:
+        spec = msgspec.structs.replace(spec, context_window=window)
     return OpenedModel(spec, ChatModel(model_name, url, spec=spec, on_progress=on_progress))
 
 

@@ -15,6 +15,10 @@ Prefer the smallest change that does what was asked. When a tool fails or is ref
 Answer in a few plain sentences, with the figures that the tools gave.
 Project folder: {root}"""
 
+SHORT = """\
+You are Punie, a coding agent in the user's project. Use one tool at a time, then answer in a sentence.
+Read a file before you edit it. Project folder: {root}"""
+
 
 NOTES = ("AGENTS.md", "CLAUDE.md")
 """What a project tells agents; the first one that is there is read."""
@@ -71,3 +75,8 @@ def _text(file: Path) -> str:
         return file.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""  # What cannot be read says nothing.
+
+
+def short_instructions(root: Path, notes: str = "") -> str:
+    """Write the instructions for a small model; see `default_instructions`."""
+    return SHORT.format(root=root) + (f"\n\n{notes}" if notes else "")

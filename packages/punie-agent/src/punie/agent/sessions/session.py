@@ -245,6 +245,7 @@ class Session:
         """
         async with self._between_turns():
             brain = await self._open_brain(on_progress=lambda _: None)
+            self._restore(brain, goes_on=False)
             from punie.agent.turns.window import compact_now, told
 
             tools = list(brain.tools.values())

@@ -37,6 +37,8 @@ class FakeServer:
     answer: Callable[[dict[str, Any]], list[Piece] | Refusal] | None = None
     """Decides by the request what is said, instead of the scripts."""
     requests: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    pages: dict[str, dict[str, Any]] = field(default_factory=dict[str, "dict[str, Any]"])
+    """What it says under other paths, such as `/props`; the rest is not found."""
     disconnected: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a client goes away before the end of its answer."""
     url: str = ""
@@ -55,7 +57,12 @@ class FakeServer:
                 0,
             )
             body = await reader.readexactly(length)
-            if head.startswith("GET"):
+            page = self.pages.get(head.split(" ")[1])
+            if page is not None:
+                await _send(writer, 200, json.dumps(page).encode())
+            elif not head.startswith(("GET /v1/models ", "POST /v1/chat/completions ")):
+                await _send(writer, 404, b'{"error": "not found"}')
+            elif head.startswith("GET"):
                 listing = {"object": "list", "data": [{"id": name} for name in self.models]}
                 await _send(writer, 200, json.dumps(listing).encode())
             else:

@@ -217,6 +217,13 @@ CATALOG: Mapping[str, AnyTool] = MappingProxyType({
 """Every tool by name, in the order in which models see them."""
 
 
+FOR_SMALL_MODELS = (
+    *("read_file(path)", "search(query)", "edit_file", "write_file", "run_command(command)"),
+    *("run_tests(path)", "git_diff()"),
+)
+"""What a small model is offered: the fewer choices, the better it chooses."""
+
+
 def select(names: Sequence[str]) -> tuple[AnyTool, ...]:
     """Pick tools.
 

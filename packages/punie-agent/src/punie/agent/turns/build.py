@@ -21,9 +21,10 @@ from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.toolsets import AbstractToolset, ToolsetTool
 
 from punie.agent.events import Notice, UsageUpdate
+from punie.agent.models.served import is_small
 from punie.agent.models.spec import ModelSpec
 from punie.agent.models.streaming import MENDED
-from punie.agent.prompts.instructions import default_instructions
+from punie.agent.prompts.instructions import default_instructions, short_instructions
 from punie.agent.tools.base import Tool
 from punie.agent.turns.context import TurnContext
 from punie.agent.turns.execute import execute, parse
@@ -113,8 +114,10 @@ class Coding(AbstractCapability[object]):
         if self._context is None:
             return None
         spec = self._context.spec
+        small = is_small(spec.name, spec.context_window)
+        write = short_instructions if small else default_instructions
         root = self._context.workspace.root
-        return spec.instructions or default_instructions(root, self._context.notes)
+        return spec.instructions or write(root, self._context.notes)
 
     def get_model_settings(self) -> Callable[[RunContext[object]], ModelSettings]:
         """Give the spec's sampling settings; no calls when the turn's calls are used up."""
