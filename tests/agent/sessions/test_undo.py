@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +178,85 @@ async def test_what_was_too_large_to_keep_is_said_and_nothing_is_undone(
         assert (root / "new").exists()
         await session.undo("new")
         assert not (root / "new").exists()
+
+
+class EditorWorkspace(LocalWorkspace):
+    """A folder that an editor has open: it shows its own texts and saves them when it likes."""
+
+    def __init__(self, root: Path, *, saves: bool) -> None:
+        super().__init__(root)
+        self.shown: dict[Path, str] = {}
+        self.saves = saves
+
+    async def held_text(self, path: Path) -> str | None:
+        return self.shown.get(path)
+
+    async def read_text(self, path: Path) -> str:
+        return self.shown.get(path) or await super().read_text(path)
+
+    async def write_text(self, path: Path, text: str) -> None:
+        self.shown[path] = text
+        if self.saves:
+            await super().write_text(path, text)
+
+
+@pytest.fixture
+async def in_editor(root: Path, state: Path) -> AsyncIterator[Callable[[bool], Any]]:
+    """Change `a.txt` in an editor: `checkpoints, workspace = await in_editor(saves)`."""
+    journal = Journal(state)
+
+    async def change(saves: bool) -> tuple[Checkpoints, EditorWorkspace]:
+        workspace = EditorWorkspace(root, saves=saves)
+        workspace.shown[root / "a.txt"] = "one\n" if saves else "unsaved\n"
+        checkpoints = Checkpoints(journal, "s", workspace)
+        async with checkpoints.watch("write", workspace) as watched:
+            await watched.write_text(root / "a.txt", "new\n")
+        assert await checkpoints.end_turn() is not None
+        return checkpoints, workspace
+
+    (root / "a.txt").write_bytes(b"one\r\n")
+    yield change
+    await journal.aclose()
+
+
+async def test_a_text_that_was_never_saved_comes_back_to_the_editor_alone(
+    root: Path, in_editor: Callable[[bool], Any]
+) -> None:
+    checkpoints, workspace = await in_editor(False)
+    await checkpoints.undo()
+    assert workspace.shown[root / "a.txt"] == "unsaved\n"
+    assert (root / "a.txt").read_bytes() == b"one\r\n"
+    await checkpoints.undo()
+    assert workspace.shown[root / "a.txt"] == "new\n"
+
+
+async def test_what_an_editor_saved_comes_back_to_it_and_to_the_disk_byte_by_byte(
+    root: Path, in_editor: Callable[[bool], Any]
+) -> None:
+    checkpoints, workspace = await in_editor(True)
+    assert (root / "a.txt").read_bytes() == b"new\n"
+    await checkpoints.undo()
+    assert workspace.shown[root / "a.txt"].replace("\r", "") == "one\n"
+    assert (root / "a.txt").read_bytes() == b"one\r\n"
+
+
+async def test_saving_later_does_not_count_as_a_change_of_the_person(
+    root: Path, in_editor: Callable[[bool], Any]
+) -> None:
+    checkpoints, workspace = await in_editor(False)
+    (root / "a.txt").write_bytes(b"new\r\n")  # the editor saved, with the file's line endings
+    await checkpoints.undo()
+    assert workspace.shown[root / "a.txt"] == "unsaved\n"
+
+
+async def test_what_the_person_typed_since_is_not_overwritten(
+    root: Path, in_editor: Callable[[bool], Any]
+) -> None:
+    checkpoints, workspace = await in_editor(False)
+    workspace.shown[root / "a.txt"] = "new\nand mine\n"
+    with pytest.raises(UndoError, match="changed since"):
+        await checkpoints.undo()
+    assert workspace.shown[root / "a.txt"] == "new\nand mine\n"
 
 
 NAMES = st.sampled_from(["a", "b.bin", "sub/c", "sub/deep/d", "link"])

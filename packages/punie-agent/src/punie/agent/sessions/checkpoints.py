@@ -113,7 +113,8 @@ class Checkpoints:
 
     def _begin_write(self, store: Store, path: Path, held: str | None, data: bytes) -> None:
         now = _with_text(look(path), held)
-        meant = State(kind="file", mode=now.state.mode, digest=digest_of(data))
+        digest = digest_of(data) if held is None else _shown_digest(_decoded(data))
+        meant = State(kind="file", mode=now.state.mode, digest=digest)
         self._save(store, "turn", [(path, now, (now.state, meant))])
 
     def _end_write(self, store: Store, path: Path, held: str | None) -> None:
@@ -216,13 +217,10 @@ class Checkpoints:
 
     async def _put_back(self, change: Change) -> None:
         path, before = Path(change.path), change.before
-        if isinstance(self._workspace, HoldsTexts):
-            wanted = before.text
-            if wanted is None and before.data is not None:
-                wanted = before.data.decode(errors="replace")
-            text = await self._workspace.held_text(path)
-            if text is not None and wanted is not None and text != wanted:
-                await self._workspace.write_text(path, wanted)
+        shown = await self._held_text(path)
+        wanted = before.text if before.data is None else before.text or _decoded(before.data)
+        if shown is not None and wanted is not None and _lines(shown) != _lines(wanted):
+            await self._workspace.write_text(path, wanted)
         if before.text is None:
             await asyncio.to_thread(put_back, path, before)
 
@@ -276,11 +274,28 @@ class Checkpoints:
 
 
 def _with_text(held: Held, text: str | None) -> Held:
-    """Add the editor's text, where it is not what is on disk."""
-    if text is None or text.encode() == held.data:
+    """Add the text that an editor shows; it is kept where it is not what is on disk.
+
+    What is compared later is that text, since an editor saves when it likes.
+    """
+    if text is None:
         return held
-    state = State(kind="file", mode=held.state.mode, digest=digest_of(text.encode()))
-    return Held(state=state, data=held.data, text=text, folders=held.folders)
+    state = State(kind="file", mode=held.state.mode, digest=_shown_digest(text))
+    saved = held.data is not None and _shown_digest(_decoded(held.data)) == state.digest
+    return Held(state=state, data=held.data, text=None if saved else text, folders=held.folders)
+
+
+def _shown_digest(text: str) -> str:
+    """Fingerprint a text as editors show it: they have one kind of line ending inside."""
+    return digest_of(_lines(text).encode(errors="replace"))
+
+
+def _lines(text: str) -> str:
+    return text.replace("\r\n", "\n")
+
+
+def _decoded(data: bytes) -> str:
+    return data.decode(errors="replace")
 
 
 def _is_one_of(state: State, meant: Iterable[State]) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -85,10 +84,12 @@ def put_back(path: Path, held: Held) -> None:
     match held.state.kind:
         case "absent":
             _remove(path, held.folders)
+        case "file" if held.data is not None and look(path) == held:
+            pass
         case "file" if held.data is not None:
             if path.is_symlink():
                 path.unlink()
-            _writing(path, lambda: replace_file(path, held.data or b""))
+            _writing(path, held.data)
             path.chmod(held.state.mode)
         case "link" if held.data is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,8 +108,8 @@ def _remove(path: Path, folders: int) -> None:
             parent.rmdir()
 
 
-def _writing(path: Path, write: Callable[[], None]) -> None:
+def _writing(path: Path, data: bytes) -> None:
     """Write a file that its own mode may protect: whoever owns it made it so after the change."""
     if path.exists() and not os.access(path, os.W_OK):
         path.chmod(stat.S_IMODE(path.stat().st_mode) | stat.S_IWUSR)
-    write()
+    replace_file(path, data)
