@@ -117,6 +117,30 @@ async def test_what_a_command_changed_is_taken_back_binary_links_and_all(
         assert tree(root) == after
 
 
+async def test_the_model_is_told_with_the_next_prompt_and_only_once(
+    process: Start, root: Path
+) -> None:
+    script = [[write("a.txt", "1")], ["ok"], ["I see"], ["yes"]]
+    async with process(script, mode="edit") as only:
+        session = only.open()
+        await session.prompt("write")
+        await session.undo()
+        await session.prompt("go on")
+        await session.prompt("and on")
+        prompts = [
+            part.content
+            for message in only.requests[-1][0]
+            for part in message.parts
+            if part.part_kind == "user-prompt"
+        ]
+    assert prompts == [
+        "write",
+        "[The person undid something since. Changed a.txt (deleted)."
+        " Read a file before you edit it.]\n\ngo on",
+        "and on",
+    ]
+
+
 async def test_one_file_can_be_taken_back_alone(process: Start, root: Path) -> None:
     (root / "a.txt").write_text("a")
     (root / "b.txt").write_text("b")

@@ -30,6 +30,7 @@ from punie.agent.policies.checks import Checks
 from punie.agent.sessions.additions import with_additions
 from punie.agent.sessions.brain import Brain, OpenBrain, SessionWorkspace, opened
 from punie.agent.sessions.callids import CallIds
+from punie.agent.sessions.news import with_news
 from punie.agent.sessions.questions import Questions
 from punie.agent.sessions.readers import Listener, Readers
 from punie.agent.sessions.recovery import Past, find_cut
@@ -341,8 +342,9 @@ class Session:
             watch=None if self._checkpoints is None else self._checkpoints.watch,
         )
         with brain.told(on_progress):
+            prompt = with_news(text, self.events)
             end = await run_turn(
-                brain.agent, text, context=context, history=self._history, new_id=new_id
+                brain.agent, prompt, context=context, history=self._history, new_id=new_id
             )
         self._history = end.history
         if self._record is not None:

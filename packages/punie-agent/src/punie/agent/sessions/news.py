@@ -1,0 +1,31 @@
+"""What a model should know that happened between two turns: an undo changed files behind its back. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from punie.agent.events import AnyEvent, FilesChanged, StateUpdate
+
+
+def with_news(prompt: str | None, events: Sequence[AnyEvent]) -> str | None:
+    """Put the news before a prompt; without any it stays as it is.
+
+    Args:
+        prompt: What the person wrote; `None` when a turn goes on without a prompt.
+        events: What happened in the session; the running turn has changed nothing yet.
+    """
+    undone: list[str] = []
+    for event in reversed(events):
+        match event:
+            case StateUpdate(state="idle"):
+                break
+            case FilesChanged():
+                undone.append(event.headline())
+            case _:
+                pass
+    if prompt is None or not undone:
+        return prompt
+    told = "; ".join(reversed(undone))
+    return (
+        f"[The person undid something since. {told}. Read a file before you edit it.]\n\n{prompt}"
+    )
