@@ -104,6 +104,7 @@ async def test_the_handshake_says_the_same_in_both_versions() -> None:
         answer = await wire.ask("initialize", HELLO[1] | more)
         (said,) = wire.agent.seen
         info = wire.agent.client.info
+        capabilities = wire.agent.client.capabilities
     assert answer["agentInfo"] == {"name": "agent", "version": "1"}
     assert answer["agentCapabilities"] == {
         "loadSession": True,
@@ -119,6 +120,7 @@ async def test_the_handshake_says_the_same_in_both_versions() -> None:
         {"id": "t", "name": "T", "type": "terminal", "args": ["in"], "env": {"K": "V"}},
     ]
     assert info == v2.Implementation(name="editor", version="3") == said.info
+    assert capabilities == said.capabilities
     assert said.capabilities == v2.ClientCapabilities(
         auth=v2.ClientAuthCapabilities(terminal=v2.TerminalAuthCapabilities()),
         elicitation=v2.ElicitationCapabilities(form=v2.ElicitationFormCapabilities()),
@@ -171,6 +173,14 @@ async def test_switches_are_for_clients_that_show_them() -> None:
         changed = await wire.ask("session/set_config_option", loud)
     assert changed["configOptions"][-1]["currentValue"] is True
     assert wire.agent.seen[-1].type == "boolean"
+
+
+async def test_a_notification_that_nobody_serves_is_ignored() -> None:
+    for version in (1, 2):
+        async with opened(version) as wire:
+            wire.send("mcp/message", {})
+            wire.send("session/update", {})
+            assert "sessions" in await wire.ask("session/list", {})
 
 
 async def test_modes_and_their_option_stay_in_step() -> None:

@@ -277,9 +277,22 @@ async def test_a_question_about_no_call_makes_one_for_version_1(
         begun, asked = await wire.update(), await wire.frames.get()
         wire.answer(asked, {"outcome": {"outcome": "cancelled"}})
         await asking
+        ended = await wire.update()
+        assert (ended["toolCallId"], ended["status"]) == (begun["toolCallId"], "completed")
         assert (begun["title"], begun["kind"]) == ("Edit a?", kind)
         assert begun["content"][0]["content"]["text"] == shown
         assert asked["params"]["toolCall"]["toolCallId"] == begun["toolCallId"]
+
+
+async def test_a_question_about_no_call_is_asked_as_it_is_in_version_2() -> None:
+    async with opened(2) as wire:
+        asking = asyncio.ensure_future(
+            wire.agent.client.request_permission(ask_permission(None, "allow_once"))
+        )
+        asked = await wire.frames.get()
+        wire.answer(asked, {"outcome": {"outcome": "selected", "optionId": "allow_once"}})
+        assert (await asking).outcome == v2.SelectedPermissionOutcome(option_id="allow_once")
+        assert (asked["params"]["title"], "subject" in asked["params"]) == ("Edit a?", False)
 
 
 async def test_a_question_whose_answers_version_1_cannot_give_is_not_asked() -> None:

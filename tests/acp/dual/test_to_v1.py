@@ -401,11 +401,10 @@ def test_a_question_about_a_call_that_was_never_told_tells_it_first() -> None:
     asked = v2.RequestPermissionRequest(
         session_id="s", title="Run it?", subject=subject, options=[option]
     )
-    before, question = writer.question(asked)
-    assert before == [v1.ToolCall(tool_call_id="c", title="Run it?")]
-    assert question.tool_call.title == "Run it?"
-    again, _ = writer.question(asked)
-    assert again == []
+    question = writer.question(asked)
+    assert question.before == [v1.ToolCall(tool_call_id="c", title="Run it?")]
+    assert (question.request.tool_call.title, question.after) == ("Run it?", [])
+    assert writer.question(asked).before == []
 
 
 def test_a_question_about_the_command_of_a_known_call_repeats_the_call() -> None:
@@ -416,8 +415,29 @@ def test_a_question_about_the_command_of_a_known_call_repeats_the_call() -> None
     asked = v2.RequestPermissionRequest(
         session_id="s", title="Run?", subject=subject, options=[option]
     )
-    before, question = writer.question(asked)
-    assert (before, question.tool_call.title) == ([], "Run ls")
+    question = writer.question(asked)
+    assert (question.before, question.after) == ([], [])
+    assert question.request.tool_call.title == "Run ls"
+
+
+def test_a_question_about_the_command_of_an_unknown_call_makes_it_and_ends_it() -> None:
+    writer = SessionWriter(SHOWS)
+    subject = v2.CommandPermissionSubject(command="ls", cwd="/", tool_call_id="c")
+    option = v2.PermissionOption(option_id="y", name="Yes", kind="allow_once")
+    asked = v2.RequestPermissionRequest(
+        session_id="s", title="Run?", subject=subject, options=[option]
+    )
+    question = writer.question(asked)
+    (begun,) = question.before
+    assert isinstance(begun, v1.ToolCall)
+    assert (begun.tool_call_id, begun.kind, begun.status) == ("c", "execute", "pending")
+    assert question.after == [v1.ToolCallUpdate(tool_call_id="c", status="completed")]
+
+
+def test_a_block_of_code_is_fenced_whatever_it_holds() -> None:
+    diff = v2.Diff(changes=[], patch=v2.DiffPatch(format="git_patch", text="+```\n"))
+    (begun,) = write(call(title="T", content=[diff]))
+    assert begun.content[0].content.text == "````diff\n+```\n````"
 
 
 def test_what_was_chosen_reaches_the_agent() -> None:

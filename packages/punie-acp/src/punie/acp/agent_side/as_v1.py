@@ -63,11 +63,15 @@ class SpeakerOfV1:
         """Ask a person."""
         from punie.acp.versions.to_v1 import outcome_to_v2
 
-        before, question = self.session(params.session_id).writer.question(params)
-        if not question.options:
+        question = self.session(params.session_id).writer.question(params)
+        if not question.request.options:
             return v2.RequestPermissionResponse(outcome=v2.CancelledPermissionOutcome())
-        await self.send(params.session_id, before)
-        return outcome_to_v2(await self._client.request_permission(question))
+        await self.send(params.session_id, question.before)
+        try:
+            answer = await self._client.request_permission(question.request)
+        finally:
+            await self.send(params.session_id, question.after)
+        return outcome_to_v2(answer)
 
     async def create_elicitation(
         self, params: v2.CreateElicitationRequest
@@ -112,7 +116,7 @@ class SpeakerOfV1:
 
 
 class AsV1:
-    """Implements `punie.acp.agent_side.Agent` with an agent of version 2.
+    """The methods of `punie.acp.agent_side.Agent`, but for `close`, with an agent of version 2.
 
     Args:
         agent: The agent.
@@ -260,10 +264,6 @@ class AsV1:
         listener = getattr(self._agent, "ext_notification", None)
         if listener is not None:
             await listener(method, params)
-
-    async def close(self) -> None:
-        """End the agent."""
-        await self._agent.close()
 
     async def _resume(
         self, params: v1.LoadSessionRequest | v1.ResumeSessionRequest

@@ -176,9 +176,7 @@ class AgentDispatcher:
         self, method: Method, handler: Callable[[Any], Any], params: Any
     ) -> Callable[[], Any]:
         async def run() -> Any:
-            task = asyncio.current_task()
-            if task is not None:
-                self._now.client.mark_opening(task)
+            self._now.client.mark_opening()
             return await self._call(method, handler, params)
 
         return run

@@ -87,8 +87,10 @@ class Outgoing:
         if not advertised:
             raise CapabilityError(capability)
 
-    def mark_opening(self, task: asyncio.Task[Any]) -> None:
-        """Note that a task opens a session (for the dispatcher)."""
+    def mark_opening(self) -> None:
+        """Note that the task that runs opens a session (for the dispatcher)."""
+        task = asyncio.current_task()
+        assert task is not None
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
 

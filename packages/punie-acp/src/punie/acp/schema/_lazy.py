@@ -18,12 +18,11 @@ def lazily(package: str, homes: str, names: Collection[str]) -> Callable[[str], 
     """
 
     def look_up(name: str) -> Any:
-        if name in names:
-            for home in homes.split():
-                module = vars(import_module(f"{package}.{home}"))
-                if name in module:
-                    setattr(sys.modules[package], name, module[name])
-                    return module[name]
+        for home in homes.split() if name in names else ():
+            module = vars(import_module(f"{package}.{home}"))
+            if name in module:
+                setattr(sys.modules[package], name, module[name])
+                return module[name]
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     return look_up

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from typing import assert_never
 
 from msgspec import structs
 
@@ -108,6 +109,8 @@ def _named(changes: Iterable[v2.DiffChange]) -> Iterable[str]:
                 yield kind
             case v2.DiffAdd(path=path) | v2.DiffDelete(path=path) | v2.DiffModify(path=path):
                 yield f"{change.__struct_config__.tag} {path}"
+            case _ as never:
+                assert_never(never)
 
 
 def _lines(text: str | None) -> list[str]:

@@ -9,7 +9,7 @@ nothing by itself: `punie.acp.agent_side` sends what comes out.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from typing import Any, Final, assert_never
+from typing import Any, Final, NamedTuple, assert_never
 
 from msgspec import UnsetType
 
@@ -23,6 +23,17 @@ _STATUSES: Final = frozenset({"pending", "in_progress", "completed"})
 _OPTION_KINDS: Final = frozenset({"allow_once", "allow_always", "reject_once", "reject_always"})
 
 _Chunk = type[v1.UserMessageChunk | v1.AgentMessageChunk | v1.AgentThoughtChunk]
+
+
+class Question(NamedTuple):
+    """A question for permission, as a client of version 1 is asked."""
+
+    before: list[v1.SessionUpdate]
+    """What it must see before, so that there is a tool call to ask about."""
+    request: v1.RequestPermissionRequest
+    """The question; without options when version 1 has none of their kinds."""
+    after: list[v1.SessionUpdate]
+    """What it must see once it is answered: the end of a call that was made for the question."""
 
 
 class SessionWriter:
@@ -120,30 +131,25 @@ class SessionWriter:
             return None
         return now.current_value
 
-    def question(
-        self, params: v2.RequestPermissionRequest
-    ) -> tuple[list[v1.SessionUpdate], v1.RequestPermissionRequest]:
-        """Write a question for permission.
-
-        Returns:
-            What the client must see before, so that there is a tool call to ask about, and the
-            question. It has no options when version 1 has none of their kinds.
-        """
-        before: list[v1.SessionUpdate] = []
+    def question(self, params: v2.RequestPermissionRequest) -> Question:
+        """Write a question for permission; version 1 asks about a tool call."""
         patch = self._asked_about(params)
-        if (update := self._calls.update(patch)) is not None:
-            before.append(update)
+        made_for_it = not isinstance(params.subject, v2.ToolCallPermissionSubject)
+        made_for_it = made_for_it and not self._calls.knows(patch.tool_call_id)
+        before = _one(self._calls.update(patch))
         options = [
             v1.PermissionOption(option_id=o.option_id, name=o.name, kind=kind, meta=o.meta)
             for o in params.options
             if (kind := _option_kind(o.kind)) is not None
         ]
-        return before, v1.RequestPermissionRequest(
+        request = v1.RequestPermissionRequest(
             session_id=params.session_id,
             tool_call=self._calls.whole(patch.tool_call_id),
             options=options,
             meta=params.meta,
         )
+        closed = v1.ToolCallUpdate(tool_call_id=patch.tool_call_id, status="completed")
+        return Question(before, request, [closed] if made_for_it else [])
 
     def _asked_about(self, params: v2.RequestPermissionRequest) -> v2.ToolCallPatch:
         """The call that a question is about; one made for it when it is about none."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Container
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -169,6 +169,8 @@ class ToolCalls:
                     written.extend(self._terminal_content(terminal_id))
                 case v2.UnknownVariant(kind=kind):
                     written.append(v1.Content(content=v1.TextContent(text=f"[{kind}]")))
+                case _ as never:
+                    assert_never(never)
         return written
 
     def _terminal_content(self, terminal_id: str) -> list[v1.ToolCallContent]:
