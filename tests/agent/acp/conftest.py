@@ -58,6 +58,12 @@ class Editor(RecordingClient):
         return [n.update for n in self.updates if isinstance(n.update, kind)]
 
 
+@pytest.fixture
+def editor_of() -> Callable[[], Editor]:
+    """Make a client that has no session yet."""
+    return Editor
+
+
 NOTHING = v1.ClientCapabilities()
 Open = Callable[..., AbstractAsyncContextManager[Editor]]
 

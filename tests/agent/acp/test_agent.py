@@ -35,6 +35,7 @@ async def test_only_what_works_is_advertised() -> None:
     assert answer.agent_capabilities == v1.AgentCapabilities(
         load_session=True,
         prompt_capabilities=v1.PromptCapabilities(embedded_context=True),
+        mcp_capabilities=v1.McpCapabilities(http=True),
         session_capabilities=v1.SessionCapabilities(
             list=v1.SessionListCapabilities(),
             resume=v1.SessionResumeCapabilities(),

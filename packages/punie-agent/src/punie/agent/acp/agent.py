@@ -66,15 +66,15 @@ class PunieAgent:
     async def new_session(self, params: v2.NewSessionRequest) -> v2.NewSessionResponse:
         """Open a session in a folder."""
         from punie.agent.acp.options import options_of
+        from punie.agent.acp.servers import connect
         from punie.agent.sessions.manager import new_session_id
 
         cwd = await _folder(params.cwd)
-        if params.mcp_servers:
-            log.warning("MCP servers are not supported yet and are left out")
         session_id = new_session_id()
         with _told():
             workspace = self._workspace(session_id, cwd)
             session = self._here.open_session(cwd, session_id=session_id, workspace=workspace)
+        connect(session, params.mcp_servers)
         self._reader(session).attach()
         self._warm_up_soon(cwd)
         return v2.NewSessionResponse(session_id=session.id, config_options=options_of(session))
@@ -82,6 +82,7 @@ class PunieAgent:
     async def resume_session(self, params: v2.ResumeSessionRequest) -> v2.ResumeSessionResponse:
         """Join a session that is open, or open one that is kept."""
         from punie.agent.acp.options import options_of
+        from punie.agent.acp.servers import connect
 
         if isinstance(params.replay_from, v2.UnknownVariant):
             raise RequestError.invalid_params("unknown cursor", path="$.replayFrom")
@@ -89,6 +90,7 @@ class PunieAgent:
         workspace = self._workspace(params.session_id, cwd)
         with _told(params.session_id):
             session = await self._here.load_session(params.session_id, cwd=cwd, workspace=workspace)
+        connect(session, params.mcp_servers)
         reader = self._reader(session)
         if params.replay_from is None:
             reader.attach()

@@ -26,6 +26,9 @@ def introduction() -> v2.InitializeResponse:
             session=_WithFork(
                 delete=v2.SessionDeleteCapabilities(),
                 fork=v2.SessionDeleteCapabilities(),
+                mcp=v2.McpCapabilities(
+                    stdio=v2.McpStdioCapabilities(), http=v2.McpHttpCapabilities()
+                ),
                 prompt=v2.PromptCapabilities(
                     embedded_context=v2.PromptEmbeddedContextCapabilities()
                 ),

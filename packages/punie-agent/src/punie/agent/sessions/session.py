@@ -26,8 +26,6 @@ from punie.agent.events import (
 )
 from punie.agent.permissions.gate import Ask, Gate, PermissionAnswer, PermissionAsk, Standing
 from punie.agent.permissions.policy import Mode
-from punie.agent.policies.checks import Checks
-from punie.agent.sessions.additions import with_additions
 from punie.agent.sessions.brain import Brain, OpenBrain, SessionWorkspace, opened
 from punie.agent.sessions.callids import CallIds
 from punie.agent.sessions.news import with_news
@@ -318,6 +316,8 @@ class Session:
             return TurnOutcome(stop_reason="error", error=str(error), error_code=error.exit_code)
         if brain is None:
             return TurnOutcome(stop_reason="cancelled")
+        from punie.agent.policies.checks import Checks
+        from punie.agent.sessions.additions import with_additions
         from punie.agent.turns.run import run_turn
 
         brain = await with_additions(

@@ -17,7 +17,6 @@ from msgspec import UNSET
 
 from punie.agent.events import DiffContent, ToolCallUpdate
 from punie.agent.models.spec import ModelSpec
-from punie.agent.policies.checks import Checks
 from punie.agent.tools.base import Risk, Tool
 from punie.agent.tools.services import Services
 from punie.agent.turns.emit import Emitter
@@ -26,6 +25,7 @@ from punie.agent.workspaces.base import Workspace
 
 if TYPE_CHECKING:
     from punie.agent.permissions.gate import Gate
+    from punie.agent.policies.checks import Checks
 
 BYTES_PER_TOKEN = 3.0
 """Of code and English, on the safe side; corrected by what the model's server counts."""
@@ -69,6 +69,12 @@ class Meter:
 Watch: TypeAlias = Callable[[Risk, Workspace], AbstractAsyncContextManager[Workspace]]
 
 
+def _usual_checks() -> Checks:
+    from punie.agent.policies.checks import Checks  # loads a lot, and sessions open before turns
+
+    return Checks()
+
+
 @dataclass(kw_only=True)
 class TurnContext:
     """The state of one turn."""
@@ -93,7 +99,7 @@ class TurnContext:
     """Gives the workspace in which a tool of some risk runs; the turn's own by default."""
     known: Mapping[str, str] = field(default_factory=dict[str, str])
     """Results of calls that ended in an earlier process, by the model's ids: not run again."""
-    checks: Checks = field(default_factory=Checks)
+    checks: Checks = field(default_factory=_usual_checks)
     """What is run over changes."""
     changes: dict[str, DiffContent] = field(default_factory=dict[str, DiffContent])
     """Files that tools changed in this turn, by path: before the first change, after the last."""
