@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import Struct
 
 from punie.agent.models.spec import ModelSpec
-from punie.agent.sessions.brain import Brain, OnProgress
+from punie.agent.sessions.brain import Brain, OnProgress, OpenBrain
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage, ModelResponse
@@ -122,7 +122,7 @@ async def _collected(pieces: AsyncIterator[Any]) -> ModelResponse:
 
 def brain_opener(
     script: Script, *, spec: ModelSpec | None = None, requests: Requests | None = None
-) -> Callable[..., Awaitable[Brain]]:
+) -> OpenBrain:
     """Make what a `Session` opens its model with, for a scripted model."""
 
     async def open_brain(*, on_progress: OnProgress) -> Brain:
