@@ -1,7 +1,8 @@
 """A scripted JetBrains IDE against the real `punie acp --model test`.
 
 Follows a capture of WebStorm 2026.1: two `initialize`, two `session/new` at once, every config
-option set again before each prompt, files but no terminal, tokens in `_meta`, SIGTERM in the end.
+option set again before each prompt, files but no terminal, tokens in `_meta`, SIGTERM in the end; then
+the IDE is opened again and loads the session without MCP servers.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,10 @@ class Ide:
             assert [one["id"] for one in answer["configOptions"]] == [
                 one["id"] for one in session["configOptions"]
             ]
-        return self.ask(
+        return self.answer(self.begin_prompt(session, text))
+
+    def begin_prompt(self, session: dict[str, Any], text: str) -> int:
+        return self.begin(
             "session/prompt",
             {
                 "sessionId": session["sessionId"],
@@ -113,37 +117,67 @@ class Ide:
             and frame["params"]["sessionId"] == session["sessionId"]
         ]
 
+    def texts(self, session: dict[str, Any], kind: str) -> str:
+        return "".join(
+            frame["params"]["update"]["content"]["text"]
+            for frame in self.frames
+            if frame.get("method") == "session/update"
+            and frame["params"]["sessionId"] == session["sessionId"]
+            and frame["params"]["update"]["sessionUpdate"] == kind
+        )
+
+    def stop(self) -> None:
+        """What the IDE does when its window closes."""
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(2) == 0
+
+
+StartIde = Callable[[], Ide]
+
 
 @pytest.fixture
-def ide(tmp_path: Path) -> Iterator[Ide]:
-    project = tmp_path / "project"
+def start_ide(tmp_path: Path) -> Iterator[StartIde]:
+    """Start agents one after another, as an IDE does that is closed and opened again.
+
+    Everything is logged, and turns are traced: the most that can be written down.
+    """
+    project, home = tmp_path / "project", tmp_path / "home"
     project.mkdir()
-    home = tmp_path / "home"
+    (home / "config" / "punie").mkdir(parents=True)
+    (home / "config" / "punie" / "config.toml").write_text("traces = true\n", encoding="utf-8")
     places = {
         "HOME": str(home),
         "XDG_CONFIG_HOME": str(home / "config"),
         "XDG_STATE_HOME": str(home / "state"),
         "XDG_CACHE_HOME": str(home / "cache"),
         "XDG_DATA_HOME": str(home / "data"),
+        "PUNIE_LOG": "debug",
     }
-    home.mkdir()
-    with (tmp_path / "stderr.log").open("wb") as log:
-        process = subprocess.Popen(
-            COMMAND,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=os.environ | places,
-            start_new_session=True,
-        )
-    with process:
-        yield Ide(process, project)
-        process.kill()
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def start() -> Ide:
+        with (tmp_path / f"stderr-{len(processes)}.log").open("wb") as log:
+            process = subprocess.Popen(
+                COMMAND,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=os.environ | places,
+                start_new_session=True,
+            )
+        processes.append(process)
+        return Ide(process, project)
+
+    yield start
+    for process in processes:
+        with process:
+            process.kill()
 
 
 def test_a_scripted_jetbrains_ide_is_served_and_no_token_is_written_anywhere(
-    ide: Ide, tmp_path: Path
+    start_ide: StartIde, tmp_path: Path
 ) -> None:
+    ide = start_ide()
     first = ide.ask("initialize", INITIALIZE)
     assert first["protocolVersion"] == 1
     assert ide.ask("initialize", INITIALIZE) == first
@@ -152,6 +186,7 @@ def test_a_scripted_jetbrains_ide_is_served_and_no_token_is_written_anywhere(
     both = [ide.begin("session/new", new) for _ in range(2)]
     left, right = [ide.answer(request_id) for request_id in reversed(both)]
     assert left["sessionId"] != right["sessionId"]
+    assert left["configOptions"]
     for place, frame in enumerate(ide.frames):
         if frame.get("method") == "session/update":
             known = [
@@ -161,13 +196,26 @@ def test_a_scripted_jetbrains_ide_is_served_and_no_token_is_written_anywhere(
 
     assert ide.prompt(left, "hello") == {"stopReason": "end_turn"}
     assert ide.prompt(right, "write note.txt kept") == {"stopReason": "end_turn"}
+    assert ide.prompt(right, "run echo without-a-terminal") == {"stopReason": "end_turn"}
     assert (ide.project / "note.txt").read_text("utf-8") == "kept"
     assert "agent_message_chunk" in ide.kinds(left)
     assert "tool_call" in ide.kinds(right)
     assert any(frame.get("method") == "fs/write_text_file" for frame in ide.frames)
+    ide.stop()
 
-    ide.process.send_signal(signal.SIGTERM)
-    assert ide.process.wait(2) == 0
+    again = start_ide()
+    again.ask("initialize", INITIALIZE)
+    loaded = again.ask("session/load", new | {"sessionId": right["sessionId"]})
+    assert again.texts(right, "user_message_chunk") == (
+        "write note.txt keptrun echo without-a-terminal"
+    )
+    assert "tool_call" in again.kinds(right)
+    assert again.prompt(right | loaded, "hello") == {"stopReason": "end_turn"}
+    again.begin_prompt(right, "count slowly to 500")
+    again.stop()
+
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert tmp_path / "stderr.log" in written
+    assert {"stderr-0.log", "stderr-1.log"} <= {path.name for path in written}
+    assert any("traces" in path.parts for path in written)
+    assert any(b"write note.txt kept" in path.read_bytes() for path in written)
     assert [path for path in written if TOKEN.encode() in path.read_bytes()] == []
