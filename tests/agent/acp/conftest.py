@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -56,6 +57,21 @@ class Editor(RecordingClient):
 
     def of(self, kind: type[Any]) -> list[Any]:
         return [n.update for n in self.updates if isinstance(n.update, kind)]
+
+    async def session_update(self, params: v1.SessionNotification) -> None:
+        await super().session_update(params)
+        self.__dict__.setdefault("changed", asyncio.Event()).set()
+
+    async def until(self, predicate: Callable[[], Any]) -> None:
+        changed = self.__dict__.setdefault("changed", asyncio.Event())
+        while not predicate():
+            changed.clear()
+            await changed.wait()
+
+
+@pytest.fixture
+def editor() -> Editor:
+    return Editor()
 
 
 @pytest.fixture

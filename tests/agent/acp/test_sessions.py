@@ -76,6 +76,7 @@ def test_the_history_comes_before_the_answer_of_session_load(start: Start, proje
         "tool_call",
         "agent_message_chunk",
         "usage_update",
+        "available_commands_update",
     ]
     assert replayed[2]["params"]["update"]["status"] == "completed"
     for line in replayed:

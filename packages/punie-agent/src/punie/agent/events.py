@@ -218,6 +218,14 @@ class SessionInfoUpdate(SessionEvent, frozen=True, kw_only=True, tag="session_in
     title: str
 
 
+class SettingsUpdate(SessionEvent, frozen=True, kw_only=True, tag="settings_update"):
+    """A person chose another mode or model for the session."""
+
+    mode: str
+    model: str
+    """Empty for what the settings lead to."""
+
+
 class StateUpdate(SessionEvent, frozen=True, kw_only=True, tag="state_update"):
     """The session started or stopped working on a prompt."""
 
@@ -242,6 +250,7 @@ AnyEvent: TypeAlias = (
     | Progress
     | FilesChanged
     | SessionInfoUpdate
+    | SettingsUpdate
     | StateUpdate
 )
 """Every event, for a decoder or an exhaustive `match`."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from punie.agent import config
-from punie.agent.events import Progress
+from punie.agent.events import Progress, SettingsUpdate
 from punie.agent.permissions import remembered
 from punie.agent.permissions.gate import Standing
 from punie.agent.permissions.policy import MODES, Mode
@@ -56,6 +56,7 @@ class Runtime:
         self.sessions = Sessions(self._journal)
         self._preferences = Preferences(config.locations(self._environ).state)
         self._served: list[ModelChoice] = []
+        self._written: dict[Path, list[ModelChoice]] = {}
         self._opening: dict[str, _Opening] = {}
 
     def open_session(
@@ -192,12 +193,16 @@ class Runtime:
             model: The new model, from the next turn on; empty for what the settings lead to; as it
                 is by default.
         """
-        if mode is not None:
-            session.mode = mode
+        mode = session.mode if mode is None else mode
+        model = session.model if model is None else model
+        if (mode, model) == (session.mode, session.model):
+            return  # some editors choose everything again before each prompt
         root = session.workspace.root
-        if model is not None and model != session.model:
+        session.mode = mode
+        if model != session.model:
             session.think_with(model, self._opener(root, model))
-        chosen = Preference(mode=session.mode, model=session.model)
+        await session.tell(SettingsUpdate(mode=mode, model=model))
+        chosen = Preference(mode=mode, model=model)
         await asyncio.to_thread(self._preferences.keep, root, chosen)
 
     def models_for(self, session: Session) -> list[ModelChoice]:
@@ -208,7 +213,10 @@ class Runtime:
         """
         from punie.agent.models import choices
 
-        written = choices.written(self._model, session.workspace.root, self._environ)
+        root = session.workspace.root
+        if root not in self._written:
+            self._written[root] = choices.written(self._model, root, self._environ)
+        written = self._written[root]
         current = session.model
         chosen = [choices.ModelChoice(current, current, "Chosen here")] if current else []
         return choices.unique([*written, *self._served, *chosen])
@@ -217,6 +225,7 @@ class Runtime:
         """See which models the servers of this machine serve; tell whether that has changed."""
         from punie.agent.models import choices
 
+        self._written.clear()
         served = await asyncio.to_thread(choices.look_around)
         changed, self._served = served != self._served, served
         return changed

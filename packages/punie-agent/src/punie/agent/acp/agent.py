@@ -67,22 +67,27 @@ class PunieAgent:
         """Open a session in a folder."""
         from punie.agent.acp.options import options_of
         from punie.agent.acp.servers import connect
+        from punie.agent.acp.slash import available
         from punie.agent.sessions.manager import new_session_id
 
         cwd = await _folder(params.cwd)
         session_id = new_session_id()
         with _told():
             workspace = self._workspace(session_id, cwd)
-            session = self._here.open_session(cwd, session_id=session_id, workspace=workspace)
+            session = self._open(cwd, session_id, workspace)
+            options = options_of(session, self._here)
         connect(session, params.mcp_servers)
         self._reader(session).attach()
         self._warm_up_soon(cwd)
-        return v2.NewSessionResponse(session_id=session.id, config_options=options_of(session))
+        return v2.NewSessionResponse(
+            session_id=session.id, config_options=options, available_commands=available()
+        )
 
     async def resume_session(self, params: v2.ResumeSessionRequest) -> v2.ResumeSessionResponse:
         """Join a session that is open, or open one that is kept."""
         from punie.agent.acp.options import options_of
         from punie.agent.acp.servers import connect
+        from punie.agent.acp.slash import available
 
         if isinstance(params.replay_from, v2.UnknownVariant):
             raise RequestError.invalid_params("unknown cursor", path="$.replayFrom")
@@ -99,7 +104,8 @@ class PunieAgent:
         await reader.tell_state()
         self._warm_up_soon(cwd)
         self._soon(session.go_on)
-        return v2.ResumeSessionResponse(config_options=options_of(session))
+        options = options_of(session, self._here)
+        return v2.ResumeSessionResponse(config_options=options, available_commands=available())
 
     async def fork_session(self, params: ForkSessionRequest) -> ForkSessionResponse:
         """Open a copy of a session, which goes its own way."""
@@ -115,7 +121,8 @@ class PunieAgent:
                 params.session_id, new_id=new_id, cwd=cwd, workspace=workspace
             )
         self._reader(session).attach()
-        return ForkSessionResponse(session_id=new_id, config_options=options_of(session))
+        options = options_of(session, self._here)
+        return ForkSessionResponse(session_id=new_id, config_options=options)
 
     async def list_sessions(self, params: v2.ListSessionsRequest) -> v2.ListSessionsResponse:
         """Name the sessions that are open or kept, the newest first."""
@@ -141,10 +148,13 @@ class PunieAgent:
     async def prompt(self, params: v2.PromptRequest) -> v2.PromptResponse:
         """Take a prompt, after those that came before it."""
         from punie.agent.acp.content import prompt_text
+        from punie.agent.commands import Desk
 
         session = self._session(params.session_id)
         text = prompt_text(params.prompt, root=session.workspace.root)
-        return v2.PromptResponse(message_id=await self._prompts_here.put(session, text))
+        return v2.PromptResponse(
+            message_id=await self._prompts_here.put(Desk(session, self._here), text)
+        )
 
     async def cancel(self, params: v2.CancelSessionNotification) -> None:
         """Stop a session's turn, and drop the prompts that wait."""
@@ -157,8 +167,10 @@ class PunieAgent:
         from punie.agent.acp.options import choose, options_of
 
         session = self._session(params.session_id)
-        choose(session, params)
-        return v2.SetSessionConfigOptionResponse(config_options=options_of(session))
+        with _told(), self._reader(session).choosing():
+            await choose(session, self._here, params)
+            options = options_of(session, self._here)
+        return v2.SetSessionConfigOptionResponse(config_options=options)
 
     async def close(self) -> None:
         """End every turn and what it started."""
@@ -181,12 +193,29 @@ class PunieAgent:
             self._prompts = Prompts()
         return self._prompts
 
+    def _open(self, cwd: Path, session_id: str, workspace: SessionWorkspace) -> Session:
+        from punie.agent.permissions.policy import MODES
+
+        last = self._here.preference(cwd)
+        return self._here.open_session(
+            cwd,
+            session_id=session_id,
+            mode=last.mode if last.mode in MODES else None,
+            model=last.model,
+            workspace=workspace,
+        )
+
     def _reader(self, session: Session) -> ClientReader:
+        from punie.agent.acp.options import options_of
         from punie.agent.acp.reader import ClientReader
 
         if session.id not in self._readers:
-            before = self._prompts_here.let_in
-            self._readers[session.id] = ClientReader(session, self._client, before=before)
+            self._readers[session.id] = ClientReader(
+                session,
+                self._client,
+                options=lambda: options_of(session, self._here),
+                before=self._prompts_here.let_in,
+            )
         return self._readers[session.id]
 
     def _forget(self, session_id: str) -> None:
@@ -213,6 +242,7 @@ class PunieAgent:
 
     def _warm_up_soon(self, cwd: Path) -> None:
         self._soon(lambda: _warm(self._here, cwd))
+        self._soon(lambda: self._look(self._here))
 
     def _soon(self, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
         asyncio.get_running_loop().call_later(AFTER_ANSWER, self._begin, work)
@@ -221,6 +251,17 @@ class PunieAgent:
         task = asyncio.get_running_loop().create_task(work())
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+    async def _look(self, host: Host) -> None:
+        """See which models there are, and tell it to whoever shows a menu of them."""
+        from punie.agent.errors import PunieError
+
+        try:
+            if await host.look():
+                for reader in list(self._readers.values()):
+                    await reader.tell_options()
+        except PunieError as error:
+            log.info("the models of this machine cannot be listed: %s", error)
 
 
 async def _folder(cwd: str) -> Path:

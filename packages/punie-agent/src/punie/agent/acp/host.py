@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from punie.agent.models.choices import ModelChoice
     from punie.agent.permissions.policy import Mode
     from punie.agent.sessions.brain import SessionWorkspace
     from punie.agent.sessions.manager import Sessions
+    from punie.agent.sessions.preferences import Preference
     from punie.agent.sessions.session import Session
 
 
@@ -26,6 +28,7 @@ class Host(Protocol):
         *,
         session_id: str | None = None,
         mode: Mode | None = None,
+        model: str = "",
         workspace: SessionWorkspace | None = None,
     ) -> Session:
         """Begin one."""
@@ -46,6 +49,24 @@ class Host(Protocol):
         workspace: SessionWorkspace | None = None,
     ) -> Session:
         """Open a copy of one."""
+        ...
+
+    def preference(self, cwd: Path) -> Preference:
+        """Tell what a new session in a folder begins with."""
+        ...
+
+    async def choose(
+        self, session: Session, *, mode: Mode | None = None, model: str | None = None
+    ) -> None:
+        """Change a session's mode or model."""
+        ...
+
+    def models_for(self, session: Session) -> list[ModelChoice]:
+        """List the models that it can be given."""
+        ...
+
+    async def look(self) -> bool:
+        """See which models the servers of this machine serve."""
         ...
 
     async def warm(self, cwd: Path) -> None:

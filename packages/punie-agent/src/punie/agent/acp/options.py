@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from punie.acp.errors import RequestError
 from punie.acp.schema import v2
+from punie.agent.models.choices import DEFAULT
 from punie.agent.permissions.policy import MODE_DESCRIPTIONS, MODES
 from punie.agent.sessions.session import Session
 
+if TYPE_CHECKING:
+    from punie.agent.acp.host import Host
+
 MODE = "mode"
+MODEL = "model"
 
 
-def options_of(session: Session) -> list[v2.SessionConfigOption]:
-    """The complete list, with what is chosen now."""
+def options_of(session: Session, host: Host) -> list[v2.SessionConfigOption]:
+    """The complete list, with what is chosen now.
+
+    Args:
+        session: The session.
+        host: Knows the models.
+    """
     return [
         v2.SessionConfigSelect(
             config_id=MODE,
@@ -24,19 +36,39 @@ def options_of(session: Session) -> list[v2.SessionConfigOption]:
                 )
                 for mode, description in MODE_DESCRIPTIONS.items()
             ],
-        )
+        ),
+        v2.SessionConfigSelect(
+            config_id=MODEL,
+            name="Model",
+            category="model",
+            current_value=session.model or DEFAULT,
+            options=[
+                v2.SessionConfigSelectOption(
+                    value=choice.value, name=choice.name, description=choice.description or None
+                )
+                for choice in host.models_for(session)
+            ],
+        ),
     ]
 
 
-def choose(session: Session, params: v2.SetSessionConfigOptionRequest) -> None:
+async def choose(session: Session, host: Host, params: v2.SetSessionConfigOptionRequest) -> None:
     """Choose the value of an option.
 
     Raises:
         RequestError: There is no such option, or no such value.
     """
-    if params.config_id != MODE:
-        raise RequestError.invalid_params("unknown option", path="$.configId")
-    if params.value not in MODES:
-        raise RequestError.invalid_params(f"must be one of {', '.join(MODES)}", path="$.value")
-    if session.mode != params.value:
-        session.mode = params.value
+    match params.config_id, params.value:
+        case "mode", mode:
+            if mode not in MODES:
+                reason = f"must be one of {', '.join(MODES)}"
+                raise RequestError.invalid_params(reason, path="$.value")
+            await host.choose(session, mode=mode)
+        case "model", str(model):
+            known = {choice.value for choice in host.models_for(session)}
+            if model not in known:
+                reason = "no such model: /model NAME takes those that are not listed"
+                raise RequestError.invalid_params(reason, path="$.value")
+            await host.choose(session, model="" if model == DEFAULT else model)
+        case _:
+            raise RequestError.invalid_params("unknown option", path="$.configId")

@@ -11,8 +11,9 @@ import asyncio
 from typing import NamedTuple
 
 from punie.acp.errors import ErrorCode, RequestError
+from punie.agent.commands import COMMANDS, Desk, prompt
 from punie.agent.events import AnyEvent, UserMessage
-from punie.agent.sessions.session import Session, new_id
+from punie.agent.sessions.session import new_id
 
 
 class _Waiting(NamedTuple):
@@ -27,12 +28,12 @@ class Prompts:
         self._waiting: dict[str, _Waiting] = {}
         self._turns: set[asyncio.Task[object]] = set()
 
-    async def put(self, session: Session, text: str) -> str:
+    async def put(self, desk: Desk, text: str) -> str:
         """Give a session a prompt; its turn goes on after this returns.
 
         Args:
-            session: The session.
-            text: The prompt.
+            desk: The session, and what its commands need.
+            text: The prompt, which may begin with a command.
 
         Returns:
             The id of the message that it became.
@@ -42,7 +43,7 @@ class Prompts:
         """
         message_id = new_id()
         waiting = self._waiting[message_id] = _Waiting(asyncio.Event(), asyncio.Event())
-        turn = asyncio.ensure_future(session.prompt(text, message_id=message_id))
+        turn = asyncio.ensure_future(prompt(desk, text, COMMANDS, message_id=message_id))
         self._turns.add(turn)
         turn.add_done_callback(self._turns.discard)
         turn.add_done_callback(lambda _: waiting.taken.set())

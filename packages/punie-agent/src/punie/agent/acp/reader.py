@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 
 from punie.acp.agent_side import DualClientProxy
 from punie.acp.errors import AcpError
 from punie.acp.schema import v2
 from punie.agent.acp.updates import Updates
-from punie.agent.events import AnyEvent
+from punie.agent.events import AnyEvent, SettingsUpdate
 from punie.agent.permissions.gate import PermissionAnswer, PermissionAsk
 from punie.agent.sessions.session import Session
 
@@ -19,6 +20,7 @@ class ClientReader:
     Args:
         session: The session.
         client: The client; it knows the session by the same id.
+        options: Gives the session's config options, as they are now.
         before: Hears every event before the client does.
     """
 
@@ -27,11 +29,14 @@ class ClientReader:
         session: Session,
         client: DualClientProxy,
         *,
+        options: Callable[[], list[v2.SessionConfigOption]],
         before: Callable[[AnyEvent], Awaitable[None]],
     ) -> None:
         self._session = session
         self._client = client
+        self._options = options
         self._before = before
+        self._choosing = False
         self._updates = Updates()
         self._detach: Callable[[], None] | None = None
 
@@ -56,8 +61,24 @@ class ClientReader:
         state = v2.RunningStateUpdate() if self._session.busy else v2.IdleStateUpdate()
         await self._client.session_update(self._session.id, state)
 
+    @contextmanager
+    def choosing(self) -> Generator[None]:
+        """For as long as this client chooses an option itself: the answer tells it what is new."""
+        self._choosing = True
+        try:
+            yield
+        finally:
+            self._choosing = False
+
+    async def tell_options(self) -> None:
+        """Say which options there are now, and what is chosen."""
+        update = v2.ConfigOptionUpdate(config_options=self._options())
+        await self._client.session_update(self._session.id, update)
+
     async def _listen(self, event: AnyEvent) -> None:
         await self._before(event)
+        if isinstance(event, SettingsUpdate) and not self._choosing:
+            await self.tell_options()
         update = self._updates.of(event)
         if update is not None:
             await self._client.session_update(self._session.id, update)

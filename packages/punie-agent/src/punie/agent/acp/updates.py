@@ -26,6 +26,7 @@ from punie.agent.events import (
     PlanUpdate,
     Progress,
     SessionInfoUpdate,
+    SettingsUpdate,
     StateUpdate,
     TerminalContent,
     TextContent,
@@ -62,7 +63,7 @@ class Updates:
                 return _tool_call(event)
             case StateUpdate():
                 return _state(event)
-            case PermissionRequested() | PermissionResolved():
+            case PermissionRequested() | PermissionResolved() | SettingsUpdate():
                 return None
             case _:
                 return self._aside(event)

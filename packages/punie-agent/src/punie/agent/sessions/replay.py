@@ -20,6 +20,7 @@ from punie.agent.events import (
     PlanUpdate,
     Progress,
     SessionInfoUpdate,
+    SettingsUpdate,
     StateUpdate,
     ToolCallUpdate,
     UsageUpdate,
@@ -39,6 +40,8 @@ def replay(events: Iterable[AnyEvent]) -> list[AnyEvent]:
     for index, event in enumerate(events):
         match event:
             case StateUpdate() | PermissionRequested() | PermissionResolved() | Progress():
+                continue
+            case SettingsUpdate():  # the answer to whoever joins has what is chosen now
                 continue
             case AgentMessageChunk(message_id=key) | AgentThoughtChunk(message_id=key):
                 _add_text(shown, (type(event), key), event)

@@ -259,6 +259,10 @@ class Session:
         # A reply is a turn itself: it would wait for its own end.
         return nullcontext() if replying_in(self) else self._one_at_a_time
 
+    async def tell(self, event: AnyEvent) -> None:
+        """Tell something that no turn made, now."""
+        await (self._deliver(event) if self._emitter is None else self._emitter.emit(event))
+
     def cancel(self) -> None:
         """Stop the running turn and drop the prompts that wait."""
         for cancellation in list(self._turns):
@@ -291,7 +295,7 @@ class Session:
                     outcome = await replied(self, reply, cancellation, emitter)
                 await self._questions.withdraw(emitter)
                 await self._tell_changes()
-                await emitter.emit(_idle(outcome))
+                await emitter.emit(outcome.idle)
             finally:
                 self._emitter = None
         return outcome
@@ -392,9 +396,3 @@ class Session:
 def new_id() -> str:
     """Make an id that is unique among sessions and machines."""
     return secrets.token_hex(8)
-
-
-def _idle(outcome: TurnOutcome) -> AnyEvent:
-    if outcome.stop_reason == "error":
-        return StateUpdate(state="idle", stop_reason="error", error=outcome.error)
-    return StateUpdate(state="idle", stop_reason=outcome.stop_reason)

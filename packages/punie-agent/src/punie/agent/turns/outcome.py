@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, assert_never
 
 from msgspec import UNSET, Struct, UnsetType
 
-from punie.agent.events import StopReason
+from punie.agent.events import StateUpdate, StopReason
 
 CUT_OFF = "Punie ended before the turn did"
 """The error of a turn whose process ended in the middle; written by the next process."""
@@ -54,6 +54,12 @@ class TurnOutcome(Struct, frozen=True, kw_only=True):
     """One sentence, with stop reason `error`."""
     error_code: int = 1
     """The exit code that belongs to `error`."""
+
+    @property
+    def idle(self) -> StateUpdate:
+        """What the session tells when the turn is over."""
+        error = self.error if self.stop_reason == "error" else UNSET
+        return StateUpdate(state="idle", stop_reason=self.stop_reason, error=error)
 
     @property
     def exit_code(self) -> int:
