@@ -224,8 +224,9 @@ TARGETS: dict[str, Callable[[bytes], Awaitable[None]]] = {
 
 def main() -> None:
     target = TARGETS[sys.argv.pop(1)]
-    logging.getLogger("punie.acp").addHandler(Faults(logging.ERROR))
-    logging.getLogger("punie.acp").propagate = False
+    for name in ("punie.acp", "aiohttp", "asyncio"):
+        logging.getLogger(name).addHandler(Faults(logging.ERROR))
+        logging.getLogger(name).propagate = False
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     if target is fuzz_websocket:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -173,6 +174,17 @@ class Collector:
         async with asyncio.timeout(20), self._came:
             await self._came.wait_for(lambda: bool(self.connections))
         return self.connections[0]
+
+
+@pytest.fixture(autouse=True)
+def no_task_fails_unseen(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """What asyncio and aiohttp can only log is a failure, too."""
+    yield
+    for phase in ("setup", "call"):
+        for record in caplog.get_records(phase):
+            assert record.name.partition(".")[0] not in {"asyncio", "aiohttp"} or (
+                record.levelno < logging.ERROR
+            ), record.getMessage()
 
 
 @pytest.fixture

@@ -188,13 +188,13 @@ class WebSocketTransport:
         if turn != self._turn or self.over:
             await _close(socket, 1000 if self.over else 1001)
             return "over" if self.over else "lost"
-        self._carrier = asyncio.get_running_loop().create_task(self._carry(socket))
+        carrier = self._carrier = asyncio.get_running_loop().create_task(self._carry(socket))
         try:
-            return await asyncio.shield(self._carrier)
+            return await asyncio.shield(carrier)
         except asyncio.CancelledError:
-            if not self._carrier.done():  # the caller was cancelled, not the carrier
-                self._carrier.cancel()
-                await asyncio.wait((self._carrier,))
+            if not carrier.done():  # the caller was cancelled, not the carrier
+                carrier.cancel()
+                await asyncio.wait((carrier,))
                 raise
             return "over" if self.over else "lost"
 
