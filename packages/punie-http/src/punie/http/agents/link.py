@@ -230,15 +230,19 @@ class Link:
         try:
             answer = await self._call(lambda agent: agent.resume_session(request))
             known = await self._sessions.transcript(key)
-        finally:
+        except BaseException:
             del self._replays[session_id]
-        if not agent.replays:
-            self._renamed[session_id] = f"{known.seq}"
-        for update in missing(known, replayed) if agent.replays else ():
-            await self._sessions.update(key, msgspec.json.encode(update))
+            raise
+        # Without a pause: what comes from now on is recorded behind what the replay adds.
+        del self._replays[session_id]
         self._keys[session_id] = key
-        for update in self._early.pop(session_id, ()):
-            await self._sessions.update(key, encode(update))
+        if agent.replays:
+            for update in missing(known, replayed):
+                self._sessions.record(key, "update", update)
+        else:
+            self._renamed[session_id] = f"{known.seq}"
+            for update in self._early.pop(session_id, ()):
+                await self._sessions.update(key, encode(update))
         await self._offer(key, answer.config_options, answer.available_commands)
         return replayed.facts.get("state")
 
