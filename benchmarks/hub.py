@@ -162,7 +162,7 @@ async def stream(hub: Hub, *, agents: int, rate: float, seconds: float, pages: i
         opened = [Page() for _ in range(pages)]
         listening = [asyncio.create_task(page.listen(http, expected=expected)) for page in opened]
         await settled(http, puppets)
-        cpu = hub.cpu()
+        cpu, mine = hub.cpu(), time.process_time()
         await asyncio.gather(
             *(
                 talk(puppet, f"s{number}", count=count, rate=rate, phase=number / agents)
@@ -170,7 +170,7 @@ async def stream(hub: Hub, *, agents: int, rate: float, seconds: float, pages: i
             )
         )
         _, waiting = await asyncio.wait(listening, timeout=30)
-        spent = hub.cpu() - cpu
+        spent, own = hub.cpu() - cpu, time.process_time() - mine
         for task in waiting:
             task.cancel()
         lost = sum(expected - len(set(page.seen)) for page in opened)
@@ -186,6 +186,8 @@ async def stream(hub: Hub, *, agents: int, rate: float, seconds: float, pages: i
         Figure("write to page, p99", percentile(late, 99), "ms", 150),
         Figure("write to page, slowest", late[-1], "ms"),
         Figure("hub's CPU per update", 1e6 * spent / expected, "us"),
+        Figure("hub's share of a core", 100 * spent / seconds, "%"),
+        Figure("agents' and pages' share of a core", 100 * own / seconds, "%"),
         Figure("hub's memory", hub.memory(), "MB"),
     ]
 
