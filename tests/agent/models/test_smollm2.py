@@ -61,6 +61,22 @@ def test_a_constrained_call_copies_the_path(smollm2: Engine) -> None:
     assert call == {"name": "run_tests", "arguments": {"path": "tests/acp"}}
 
 
+def test_jumping_over_forced_tokens_saves_most_steps_of_a_call(smollm2: Engine) -> None:
+    tool: dict[str, Any] = {
+        "name": "run_tests",
+        "description": "Run the project's tests.",
+        "parameters": {"type": "object", "properties": {"path": {"type": "string"}}},
+    }
+    tools = [{"type": "function", "function": tool}]
+    messages = [{"role": "user", "content": "Run the tests in `tests/acp`."}]
+    grammar = reply_grammar(
+        messages, tools, copied={"run_tests": Copied(paths=("path",))}, allow_text=False
+    )
+    out = smollm2.generate(render(smollm2.load_now().tokenizer, messages, tools), grammar=grammar)
+    print(f"{out.steps} steps for {out.output_tokens} tokens")
+    assert out.steps <= 0.6 * out.output_tokens
+
+
 def test_a_conversion_is_made_once_and_again_when_it_is_damaged(gguf_cache: Path) -> None:
     made: list[str] = []
 

@@ -20,7 +20,7 @@ from punie.agent import config
 from punie.agent.errors import ConfigError, ModelUnavailableError
 from punie.agent.events import Progress
 from punie.agent.models import served, servers
-from punie.agent.models.cache import OnProgress, ignore_progress
+from punie.agent.models.cache import OnProgress, ignore_progress, models_folder
 from punie.agent.models.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ FORMS = (
     "or a Pydantic AI id such as openai:gpt-5"
 )
 
+PREFIXES = "prefixes"
+"""Folder in the models' cache: what was computed of system prompts."""
 EMBEDDED_INSTALL = "uv pip install 'punie-agent[embedded]'"
 _CLOUD_EXTRAS = {"openai", "anthropic"}
 """Extras of punie-agent that bring a provider's SDK."""
@@ -159,6 +161,7 @@ def open_engine(
     return Engine(
         lambda told, cancelled: ensure_embedded_model(on_progress=told, cancelled=cancelled),
         adapter=adapter or shipped_adapter(),
+        prefixes=models_folder() / PREFIXES,
         on_progress=on_progress,
     )
 
@@ -194,7 +197,12 @@ async def _open_mlx(name: str, folder: Path, on_progress: OnProgress) -> OpenedM
     from punie.agent.models.embedded.engine import Engine
 
     folder, spec, adapter = await asyncio.to_thread(_read_folder, name, folder)
-    engine = Engine(folder, adapter=adapter, on_progress=_in_loop(on_progress))
+    engine = Engine(
+        folder,
+        adapter=adapter,
+        prefixes=models_folder() / PREFIXES,
+        on_progress=_in_loop(on_progress),
+    )
     return await _wrap(engine, spec, on_progress, copying=bool(spec.calls_per_turn))
 
 

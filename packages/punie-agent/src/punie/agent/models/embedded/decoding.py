@@ -20,6 +20,7 @@ from punie.agent.models.cache import Cancelled, IsCancelled
 from punie.agent.models.embedded.grammar import Grammar
 from punie.agent.models.embedded.loading import Loaded
 from punie.agent.models.embedded.prefix import PrefixCache
+from punie.agent.models.embedded.stored import StoredPrefixes
 
 
 class Sampling(Struct, frozen=True, kw_only=True):
@@ -39,6 +40,8 @@ class Decoded(NamedTuple):
     text: str
     cached: int
     tokens: int
+    steps: int
+    """Forward passes for the answer; plain decoding takes one for each token."""
 
 
 class GrammarError(Exception):
@@ -48,9 +51,13 @@ class GrammarError(Exception):
 class Decoder:
     """Runs prompts through one model, keeping its key-value caches."""
 
-    def __init__(self, loaded: Loaded, *, prefill_step: int) -> None:
+    def __init__(
+        self, loaded: Loaded, *, prefill_step: int, stored: StoredPrefixes | None = None
+    ) -> None:
         self._model, self._tokenizer, self._vocab_size = loaded
         self._prefill_step = prefill_step
+        self._stored = stored
+        self._steps = 0
         self._prefixes = PrefixCache(loaded.model)
 
     def run(
@@ -62,11 +69,13 @@ class Decoder:
         on_prefill: Callable[[int, int], None],
         on_text: Callable[[str], None],
         cancelled: IsCancelled,
+        stable: int = 0,
     ) -> Decoded:
         """Answer one prompt.
 
         Args:
             prompt: Token ids, shape `(tokens,)`, at least one.
+            stable: Of them, those at the beginning that other conversations have as well.
             sampling: How to pick tokens and when to stop.
             grammar: What may be said.
             on_prefill: Told how many prompt tokens are done and how many of them were cached.
@@ -79,27 +88,38 @@ class Decoder:
         """
         guide = _Guide(self, grammar)
         cache, cached = self._prefixes.take(prompt)
+        missing = cached < stable < len(prompt) and self._stored is not None
+        if missing and self._stored and (found := self._stored.load(prompt[:stable])):
+            cache, cached, missing = found, stable, False
         tokens = list(prompt)
+        self._steps = 0
+
+        def prefill(begin: int, end: int) -> None:
+            self._prefill(prompt, cache, (begin, end), lambda n: on_prefill(n, cached), cancelled)
+
         try:
-            self._prefill(prompt, cache, cached, on_prefill, cancelled)
+            on_prefill(cached, cached)
+            if missing and self._stored:
+                prefill(cached, stable)
+                self._stored.save(prompt[:stable], cache)
+            prefill(stable if missing else cached, len(prompt) - 1)
             reason, text = self._decode(tokens, cache, sampling, guide, on_text, cancelled)
         finally:
             self._prefixes.put(tokens, cache)
-        return Decoded(reason, text, cached, len(tokens) - len(prompt))
+        return Decoded(reason, text, cached, len(tokens) - len(prompt), self._steps)
 
     def _prefill(
         self,
         prompt: Sequence[int],
         cache: list[Any],
-        cached: int,
-        on_prefill: Callable[[int, int], None],
+        span: tuple[int, int],
+        on_prefill: Callable[[int], None],
         cancelled: IsCancelled,
     ) -> None:
-        """Feed all but the last token, whose logits start the answer."""
+        """Feed some of a prompt; its last token is left, whose logits start the answer."""
         import mlx.core as mx
 
-        done, last = cached, len(prompt) - 1
-        on_prefill(done, cached)
+        done, last = span
         while done < last:
             if cancelled():
                 raise Cancelled
@@ -107,7 +127,7 @@ class Decoder:
             self._model(mx.array(piece)[None], cache=cache)
             mx.eval([layer.state for layer in cache])  # the logits are never computed
             done += len(piece)
-            on_prefill(done, cached)
+            on_prefill(done)
 
     def _decode(
         self,
@@ -131,6 +151,7 @@ class Decoder:
             if cancelled():
                 raise Cancelled
             logits = self._model(mx.array(unfed)[None], cache=cache)[0, -1]
+            self._steps += 1
             token = _pick(guide.allow(logits), sampling)
             if token in self._tokenizer.eos_token_ids:
                 return "stop", _finish(detokenizer, on_text)

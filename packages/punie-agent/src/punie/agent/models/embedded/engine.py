@@ -27,6 +27,7 @@ from punie.agent.models.cache import Cancelled, IsCancelled, OnProgress, ignore_
 from punie.agent.models.embedded.decoding import Decoder, Sampling
 from punie.agent.models.embedded.grammar import Grammar
 from punie.agent.models.embedded.loading import Loaded, load
+from punie.agent.models.embedded.stored import StoredPrefixes, name_of
 
 Prepare: TypeAlias = Callable[[OnProgress, IsCancelled], Path]
 """Gives the model's folder, after fetching and converting it when needed."""
@@ -60,6 +61,8 @@ class Finished(Struct, frozen=True, tag=True):
     cached_tokens: int
     """Of `prompt_tokens`, those that an earlier job left in the cache."""
     output_tokens: int
+    steps: int = 0
+    """Forward passes for the answer; forced tokens share one."""
 
 
 class Failed(NamedTuple):
@@ -78,6 +81,7 @@ class _Job:
     sampling: Sampling
     grammar: Grammar | None
     emit: _Emit
+    stable: int = 0
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
@@ -89,6 +93,7 @@ class Engine:
         source: Path | Prepare,
         *,
         adapter: Path | None = None,
+        prefixes: Path | None = None,
         on_progress: OnProgress = ignore_progress,
     ) -> None:
         """Say what to load.
@@ -96,10 +101,12 @@ class Engine:
         Args:
             source: A model folder, or how to make one.
             adapter: A LoRA folder, fused at load.
+            prefixes: Where what was computed of system prompts is kept; nowhere by default.
             on_progress: Told about `download`, `convert` and `load`; called on the engine's thread.
         """
         self._source = source
         self._adapter = adapter
+        self._prefixes = prefixes
         self._on_progress = on_progress
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = threading.Event()
@@ -157,6 +164,7 @@ class Engine:
         *,
         sampling: Sampling,
         grammar: Grammar | None = None,
+        stable: int = 0,
     ) -> AsyncGenerator[JobEvent]:
         """Run one job and give its events; leaving the loop early cancels it.
 
@@ -164,6 +172,7 @@ class Engine:
             tokens: The whole prompt, shape `(tokens,)`.
             sampling: How to pick tokens and when to stop.
             grammar: What may be said.
+            stable: Tokens at the beginning that other conversations have as well: kept on disk.
 
         Yields:
             Progress, text as it comes, `Finished` last.
@@ -180,7 +189,7 @@ class Engine:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(events.put_nowait, event)
 
-        job = _Job(tokens, sampling, grammar, emit)
+        job = _Job(tokens, sampling, grammar, emit, stable)
         self._jobs.put(job)
         try:
             while True:
@@ -241,10 +250,15 @@ class Engine:
                 if not waiting.done():
                     waiting.set_exception(_as_unavailable(error))
             return
-        decoder = Decoder(loaded, prefill_step=_PREFILL_STEP)
+        decoder = Decoder(loaded, prefill_step=_PREFILL_STEP, stored=self._stored_prefixes())
         self._loaded.set_result(loaded)
         while (job := self._jobs.get()) is not None:
             self._run(decoder, job)
+
+    def _stored_prefixes(self) -> StoredPrefixes | None:
+        if self._prefixes is None:
+            return None
+        return StoredPrefixes(self._prefixes, name_of([self._prepared.result(), self._adapter]))
 
     def _load(self) -> Loaded:
         source = self._source
@@ -272,6 +286,7 @@ class Engine:
                 on_prefill=prefilling,
                 on_text=lambda text: job.emit(Text(text)),
                 cancelled=cancelled,
+                stable=job.stable,
             )
         except BaseException as error:  # noqa: BLE001 - the job's edge: its sender gets it
             job.emit(Failed(error))
@@ -283,6 +298,7 @@ class Engine:
                     prompt_tokens=len(job.tokens),
                     cached_tokens=out.cached,
                     output_tokens=out.tokens,
+                    steps=out.steps,
                 )
             )
 

@@ -131,7 +131,8 @@ class EmbeddedModel(Model):
                 f"{self.spec.context_window}: begin a new session"
             )
         sampling = self._sampling(settings, room=room)
-        events = self.engine.stream(tokens, sampling=sampling, grammar=grammar)
+        stable = await asyncio.to_thread(_stable, loaded.tokenizer, chat, tools, tokens)
+        events = self.engine.stream(tokens, sampling=sampling, grammar=grammar, stable=stable)
         async with aclosing(events):
             yield EmbeddedStream(
                 model_request_parameters=params,
@@ -297,6 +298,21 @@ class EmbeddedStream(StreamedResponse):
     def timestamp(self) -> datetime:
         """When the reply began."""
         return self._timestamp
+
+
+def _stable(
+    tokenizer: Any, chat: Sequence[ChatMessage], tools: Sequence[ToolSpec], tokens: Sequence[int]
+) -> int:
+    """Count the tokens at the beginning that do not depend on what the user says."""
+    if not chat or chat[0]["role"] != "system":
+        return 0
+    other = render(tokenizer, [chat[0], {"role": "user", "content": "?"}], tools)
+    same = 0
+    for mine, its in zip(tokens, other, strict=False):
+        if mine != its:
+            break
+        same += 1
+    return same
 
 
 def _copied(params: ModelRequestParameters) -> dict[str, Copied]:

@@ -14,8 +14,12 @@ import copy
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-_KEEP_WHOLE = 64
+_KEEP_WHOLE = 8
 """Tokens: an entry that would lose more than this is copied instead of trimmed."""
+
+
+_MOST_TOKENS = 24_000
+"""Tokens of all conversations together; of a 135M model in float32 about a gigabyte."""
 
 
 class Entry(NamedTuple):
@@ -27,11 +31,14 @@ class Entry(NamedTuple):
 
 
 class PrefixCache:
-    """The last few conversations with their key-value caches; the most recent stands last."""
+    """The latest conversations with their key-value caches; the most recent stands last.
 
-    def __init__(self, model: Any, *, max_entries: int = 4) -> None:
+    Each session that goes on has one: its own continues its entry, others only copy the beginning.
+    """
+
+    def __init__(self, model: Any, *, max_tokens: int = _MOST_TOKENS) -> None:
         self._model = model
-        self._max_entries = max_entries
+        self._max_tokens = max_tokens
         self._entries: list[Entry] = []
 
     def take(self, tokens: Sequence[int]) -> tuple[list[Any], int]:
@@ -68,7 +75,8 @@ class PrefixCache:
         held = min(int(getattr(cache[0], "offset", 0)), len(tokens))
         if held:
             self._entries.append(Entry(list(tokens[:held]), cache))
-            del self._entries[: -self._max_entries]
+            while len(self._entries) > 1 and sum(map(_length, self._entries)) > self._max_tokens:
+                del self._entries[0]
 
     def _best(self, tokens: Sequence[int]) -> tuple[Entry | None, int]:
         from mlx_lm.models.cache import can_trim_prompt_cache
@@ -81,6 +89,10 @@ class PrefixCache:
             if common > longest:
                 best, longest = entry, common
         return best, longest
+
+
+def _length(entry: Entry) -> int:
+    return len(entry.tokens)
 
 
 def _common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
