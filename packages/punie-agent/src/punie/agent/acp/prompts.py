@@ -50,7 +50,8 @@ class Prompts:
         try:
             await waiting.taken.wait()
         except asyncio.CancelledError:
-            turn.cancel()
+            if not waiting.taken.is_set():
+                turn.cancel()
             raise
         finally:
             waiting.answered.set()
