@@ -88,6 +88,26 @@ async def test_an_answer_that_was_cut_off_stays_as_far_as_it_came(process: Start
     assert roles == [("user", "first"), ("assistant", "half an ans"), ("user", "go on")]
 
 
+async def test_what_was_cut_off_outlives_a_command_and_another_kill(process: Start) -> None:
+    async with process([["half an ans", Wait()]]) as first:
+        session = first.open()
+        heard = Recorder()
+        session.attach(heard)
+        turn = asyncio.ensure_future(session.prompt("first"))
+        await heard.first(AgentMessageChunk)
+    turn.cancel()
+
+    async def reply(_emitter: Any, _cancellation: Any) -> str:
+        return "a list of commands"
+
+    async with process() as second:
+        await (await second.load()).prompt("/help", reply=reply)
+    async with process([["whole"]]) as third:
+        await (await third.load()).prompt("go on")
+        roles = [(m["role"], m["content"]) for m in sent(third.requests)[1:]]
+    assert roles == [("user", "first"), ("assistant", "half an ans"), ("user", "go on")]
+
+
 async def test_a_call_that_was_cut_off_gets_a_result(process: Start) -> None:
     slow = Call("run_command", {"command": "echo begun; sleep 60"})
     async with process([[slow]], mode="bypass") as first:
@@ -384,3 +404,21 @@ async def test_what_was_said_is_found_by_its_words(process: Start) -> None:
         assert await found("paris city") == ["one"]
         assert sorted(await found("capital")) == ["one", "two"]
         assert await found('"; DROP') == []
+
+
+async def test_a_conversation_that_was_shortened_is_loaded_as_it_was_then(
+    process: Start, root: Path
+) -> None:
+    (root / "b.txt").write_text("line\n" * 2000)
+    read = Call("read_file", {"path": "b.txt"})
+    turns = [[read], ["one"], ["two"], ["three"], ["four"]]
+    async with process(turns) as first:
+        session = first.open()
+        for prompt in ("first", "second", "third", "fourth"):
+            await session.prompt(prompt)
+        assert await session.compact()
+        shortened = list(session._history)
+    async with process([["five"]]) as second:
+        session = await second.load()
+        await session.prompt("fifth")
+        assert second.requests[0][0][:-1] == shortened

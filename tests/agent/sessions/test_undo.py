@@ -141,6 +141,23 @@ async def test_the_model_is_told_with_the_next_prompt_and_only_once(
     ]
 
 
+async def test_the_model_is_told_too_when_the_undo_was_a_command(
+    process: Start, root: Path
+) -> None:
+    async with process([[write("a.txt", "1")], ["ok"], ["I see"]], mode="edit") as only:
+        session = only.open()
+        await session.prompt("write")
+
+        async def undo(_emitter: Any, _cancellation: Any) -> str:
+            return (await session.undo()).headline()
+
+        await session.prompt("/undo", reply=undo)
+        await session.prompt("go on")
+        told = only.requests[-1][0][-1].parts[-1].content
+    assert not (root / "a.txt").exists()
+    assert told.startswith("[The person undid something since. Changed a.txt (deleted).")
+
+
 async def test_one_file_can_be_taken_back_alone(process: Start, root: Path) -> None:
     (root / "a.txt").write_text("a")
     (root / "b.txt").write_text("b")

@@ -203,6 +203,7 @@ class FilesChanged(SessionEvent, frozen=True, kw_only=True, tag="files_changed")
     checkpoint: int
     """Turns and undos that changed something, counted from 1."""
     files: tuple[ChangedFile, ...]
+    what: Literal["turn", "undo"] = "turn"
 
     def headline(self) -> str:
         """Such as `Changed src/x.py, tests/test_x.py (new)`."""

@@ -252,9 +252,10 @@ class Checkpoints:
 
     def _told(self, changes: Iterable[Change]) -> FilesChanged | None:
         files: list[ChangedFile] = []
-        number = 0
+        number: int = 0
+        what: What = "turn"
         for change in changes:
-            number = change.checkpoint
+            number, what = change.checkpoint, change.what
             before, after = change.before.state, change.after[-1]
             if before == after:
                 continue
@@ -266,7 +267,9 @@ class Checkpoints:
                     kept=change.kept,
                 )
             )
-        return FilesChanged(checkpoint=number, files=tuple(files)) if files else None
+        if not files:
+            return None
+        return FilesChanged(checkpoint=number, files=tuple(files), what=what)
 
     def _shown(self, path: str) -> str:
         root = self._workspace.root

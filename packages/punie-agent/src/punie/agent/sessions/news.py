@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from punie.agent.events import AnyEvent, FilesChanged, StateUpdate
+from punie.agent.events import AnyEvent, FilesChanged, UsageUpdate
 
 
 def with_news(prompt: str | None, events: Sequence[AnyEvent]) -> str | None:
@@ -12,14 +12,14 @@ def with_news(prompt: str | None, events: Sequence[AnyEvent]) -> str | None:
 
     Args:
         prompt: What the person wrote; `None` when a turn goes on without a prompt.
-        events: What happened in the session; the running turn has changed nothing yet.
+        events: What happened in the session; the running turn has asked no model yet.
     """
     undone: list[str] = []
     for event in reversed(events):
         match event:
-            case StateUpdate(state="idle"):
+            case UsageUpdate():  # of the model's last request
                 break
-            case FilesChanged():
+            case FilesChanged(what="undo"):
                 undone.append(event.headline())
             case _:
                 pass

@@ -251,6 +251,8 @@ class Session:
             compacted = compact_now(self._history, spec=brain.spec, tools=tools)
             if compacted is not None:
                 self._history = compacted.messages
+                if self._record is not None:
+                    await self._record.keep(self._history)
             for event in told(compacted):
                 await self._deliver(event)
             return compacted is not None

@@ -72,7 +72,7 @@ def restore(
         pydantic.ValidationError: What is stored are no messages.
     """
     messages = list(ModelMessagesTypeAdapter.validate_json(b"[" + b",".join(stored) + b"]"))
-    after = _of_cut_turn(after)
+    after = _of_cut_turns(after)
     claimed, known = dict[str, str](), dict[str, str]()
     if messages and isinstance(messages[-1], ModelResponse) and messages[-1].tool_calls:
         calls = messages[-1].tool_calls
@@ -92,13 +92,16 @@ def restore(
     return Restored(messages, {}, {})
 
 
-def _of_cut_turn(events: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
-    """Leave out what turns before did that asked no model."""
-    for index in range(len(events) - 1, -1, -1):
-        event = events[index]
-        if isinstance(event, StateUpdate) and event.state == "idle" and event.error != CUT_OFF:
-            return events[index + 1 :]
-    return events
+def _of_cut_turns(events: Sequence[AnyEvent]) -> list[AnyEvent]:
+    """Leave out the turns that came to their end: they asked no model, or the messages had them."""
+    left: list[AnyEvent] = []
+    turn: list[AnyEvent] = []
+    for event in events:
+        turn.append(event)
+        if isinstance(event, StateUpdate) and event.state == "idle":
+            left += turn if event.error == CUT_OFF else []
+            turn = []
+    return left + turn
 
 
 def _shown(calls: Iterable[ToolCallPart], events: Sequence[AnyEvent]) -> dict[str, ToolCallUpdate]:
