@@ -214,6 +214,8 @@ async def test_a_request_that_waits_for_what_came_before_can_be_cancelled() -> N
         gate = asyncio.Event()
         connection.deliver(gate.wait)
         peer.send(id=1, method="_waits", params=[])
+        for _ in range(5):
+            await asyncio.sleep(0)  # it has begun to wait
         peer.send(method="$/cancel_request", params={"requestId": 1})
         assert (await peer.frames.get())["error"]["code"] == -32800
         gate.set()

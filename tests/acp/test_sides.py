@@ -635,3 +635,30 @@ async def test_a_request_within_an_update_does_not_wait_for_itself() -> None:
         await open_session(agent)
         await agent.prompt(PROMPT)
         assert client.text == "one"
+
+
+async def test_initialize_is_answered_even_when_it_is_cancelled() -> None:
+    """What came behind it waits for it."""
+
+    class Slow(BaseAgent):
+        async def initialize(self, params: v1.InitializeRequest) -> v1.InitializeResponse:
+            for _ in range(10):
+                await asyncio.sleep(0)
+            return await super().initialize(params)
+
+    async with asyncio.TaskGroup() as tasks:
+        wire = await wired(Slow, tasks, initialize=False)
+        wire.send("initialize", {"protocolVersion": 1}, id="a")
+        wire.send("$/cancel_request", {"requestId": "a"})
+        assert (await wire.frames.get())["result"]["protocolVersion"] == 1
+        await wire.transport.aclose()
+
+
+async def test_an_agent_that_fails_to_close_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    class Clumsy(BaseAgent):
+        async def close(self) -> None:
+            raise RuntimeError("clumsy")
+
+    async with linked(Clumsy, RecordingClient()) as agent:
+        await agent.initialize(INITIALIZE)
+    assert "the agent failed to close" in caplog.text

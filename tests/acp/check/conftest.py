@@ -61,6 +61,7 @@ def initialize(id, params):
     version = params["protocolVersion"]
     result = {"protocolVersion": version if FAULT == "echo" else 1,
               "agentCapabilities": {"sessionCapabilities": {"list": {}, "close": {}}}}
+    if FAULT == "modest": result["agentCapabilities"] = {}
     if FAULT == "two" and version > 1: result["protocolVersion"] = 2
     if FAULT == "resume": result["agentCapabilities"]["sessionCapabilities"]["resume"] = {}
     if FAULT == "long line": sys.stdout.write("x" * (2**26 + 1) + "\n")
@@ -112,6 +113,7 @@ def run(id, session, text):
     elif text.startswith("write"):
         stop = write(session)
     elif FAULT != "silent":
+        if FAULT == "extends": send({"method": "_own/n", "params": {}})
         if FAULT == "kind": update(session, "surprise")
         if FAULT == "list id": say([session], "odd")
         if FAULT == "crash": os._exit(3)

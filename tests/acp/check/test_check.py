@@ -186,6 +186,7 @@ async def test_what_a_prompt_cannot_bring_about_is_skipped_with_the_reason(agent
     ("fault", "requirement", "reason"),
     [
         ("auth", "session.new", "the agent asks for a login first"),
+        ("modest", "capabilities.answered", "the agent advertises no more methods"),
         ("no options", "session.config", "the agent has no config options"),
         (
             "impatient",
@@ -319,6 +320,11 @@ def test_a_report_counts_and_can_be_read_by_programs() -> None:
     rows = {row["id"]: row for row in json.loads(as_json(verdicts))["requirements"]}
     assert rows["wire.ids"]["outcome"] == "held"
     assert rows["wire.ids"]["source"].startswith("https://www.jsonrpc.org/")
+
+
+async def test_notifications_of_an_extension_are_nobodys_business(agent: Command) -> None:
+    (verdict,) = await examine(agent("extends"), timeout=5.0, only=["prompt.answer"])
+    assert verdict.outcome == "held"
 
 
 async def test_a_session_without_an_id_cannot_be_gone_on_with(agent: Command) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,7 +19,7 @@ from punie.acp.errors import CapabilityError
 from punie.acp.methods import decoder
 from punie.acp.schema import v1, v2
 from punie.acp.schema.reading import write
-from punie.acp.versions.diffs import FileDiff, diff_to_v2
+from punie.acp.versions.diffs import FileDiff, diff_to_v2, file_diff, git_patch
 from punie.acp.versions.hello import capabilities_to_v1, initialized_to_v2, servers_to_v1
 from punie.acp.versions.options import options_to_v2
 from punie.acp.versions.to_v2 import ToV2
@@ -268,3 +272,25 @@ def test_mcp_servers_are_passed_on_and_kinds_of_nobody_refused() -> None:
     ]
     with pytest.raises(CapabilityError, match="_own"):
         servers_to_v1([v2.UnknownVariant(kind="_own", body={"type": "_own"})])
+
+
+def test_the_patch_of_a_file_that_is_gone_is_one_that_git_writes() -> None:
+    gone = file_diff("/a", old_text="x", new_text=None)
+    assert gone.changes == [v2.DiffDelete(path="/a", file_type="text")]
+    assert git_patch(gone) == (
+        "diff --git a/a b/a\ndeleted file mode 100644\n--- a/a\n+++ /dev/null\n"
+        "@@ -1 +0,0 @@\n-x\n\\ No newline at end of file\n"
+    )
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not there")
+@given(st.text(alphabet="ab\n", max_size=12), st.text(alphabet="ab\n", max_size=12))
+@settings(max_examples=25, deadline=None)
+def test_git_applies_the_patches(old: str, new: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "a").write_text(old, encoding="utf-8", newline="")
+        patch = git_patch(file_diff("/a", old_text=old, new_text=new))
+        if old == new:
+            return
+        subprocess.run(["git", "apply"], cwd=folder, input=patch.encode(), check=True)
+        assert (Path(folder) / "a").read_text(encoding="utf-8") == new

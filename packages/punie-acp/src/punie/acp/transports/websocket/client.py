@@ -212,8 +212,9 @@ class _DialledTransport(WebSocketTransport):
         return await self.carry(answer.socket, turn)
 
     async def _redial(self) -> _Answer:
-        for pause in _pauses():
-            await asyncio.sleep(pause)
+        pauses = _pauses()
+        while True:
+            await asyncio.sleep(next(pauses))
             try:
                 return await self._dialler.connect(self.connection_id, self.received)
             except aiohttp.WSServerHandshakeError as error:
@@ -221,7 +222,6 @@ class _DialledTransport(WebSocketTransport):
                     raise
             except (aiohttp.ClientError, OSError):
                 continue
-        raise AssertionError("there is always another pause")
 
 
 def _timeouts() -> aiohttp.ClientWSTimeout:

@@ -135,7 +135,7 @@ class Endpoint:
                 transport.end()
             else:
                 asyncio.get_running_loop().call_later(self._hold, transport.expire, turn)
-            if ending == "lost" and request.transport is not None:
+            if ending == "lost" and request.transport is not None:  # pragma: no cover - a race
                 request.transport.abort()  # what it still holds would be sent to nobody
         return socket
 
