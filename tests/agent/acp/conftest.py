@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -179,3 +179,14 @@ class Process:
         """Seconds of CPU so far."""
         fields = Path(f"/proc/{self.child.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.fixture
+def process(environment: dict[str, str]) -> Iterator[Process]:
+    started = Process(environment)
+    yield started
+    started.child.kill()
+    started.child.wait()
+    for pipe in (started.child.stdin, started.child.stdout, started.child.stderr):
+        if pipe is not None:
+            pipe.close()

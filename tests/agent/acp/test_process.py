@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +16,6 @@ import pytest
 from .conftest import PUNIE_ACP, Process  # type: ignore[import-not-found]
 
 HEAVY = ("pydantic", "pydantic_ai", "aiohttp", "mlx", "structlog", "httpx2", "platformdirs", "rich")
-
-
-@pytest.fixture
-def process(environment: dict[str, str]) -> Iterator[Process]:
-    started = Process(environment)
-    yield started
-    started.child.kill()
-    started.child.wait()
-    for pipe in (started.child.stdin, started.child.stdout, started.child.stderr):
-        if pipe is not None:
-            pipe.close()
 
 
 def gone(pid: int) -> None:

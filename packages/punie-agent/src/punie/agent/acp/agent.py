@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SESSION_OPENED = "_punie/session_opened"
+SESSION_CLOSED = "_punie/session_closed"
+"""What a client that shares an agent's sessions is told of those that others opened and closed."""
+
 AFTER_ANSWER = 0.05
 """Seconds from opening a session until more is done for it: the answer goes out first."""
 
@@ -35,13 +39,26 @@ AFTER_ANSWER = 0.05
 class PunieAgent:
     """One client's agent; implements `punie.acp.agent_side.DualAgent`."""
 
-    def __init__(self, client: DualClientProxy, open_host: Callable[[], Host]) -> None:
+    def __init__(
+        self,
+        client: DualClientProxy,
+        open_host: Callable[[], Host],
+        *,
+        shared: bool = False,
+        attach: Callable[[Host], Coroutine[Any, Any, None]] | None = None,
+    ) -> None:
         """Begin.
 
         Args:
             client: The client.
             open_host: Called by the first request about sessions.
+            shared: The host has other clients: it outlives this one, which is told of the sessions
+                that they open and close.
+            attach: Runs beside the sessions once there are some, until the client is gone.
         """
+        self._shared = shared
+        self._attach = attach
+        self._unwatch: Callable[[], None] | None = None
         self._client = client
         self._open_host = open_host
         self._host: Host | None = None
@@ -51,6 +68,8 @@ class PunieAgent:
 
     async def initialize(self, params: v2.InitializeRequest) -> v2.InitializeResponse:
         """Say what Punie can do."""
+        if self._shared and self._unwatch is None:
+            self._unwatch = self._here.sessions.watch(self._opened, self._closed)
         return introduction()
 
     async def login(self, params: v2.LoginAuthRequest) -> v2.LoginAuthResponse:
@@ -176,13 +195,20 @@ class PunieAgent:
         """End every turn and what it started."""
         for task in self._background:
             task.cancel()
-        if self._host is not None:
+        for session_id in list(self._readers):
+            self._forget(session_id)
+        if self._unwatch is not None:
+            self._unwatch()
+        if self._host is not None and not self._shared:
             await self._host.aclose()
 
     @property
     def _here(self) -> Host:
         if self._host is None:
             self._host = self._open_host()
+            if self._attach is not None:
+                attach, host = self._attach, self._host
+                self._soon(lambda: attach(host))
         return self._host
 
     @property
@@ -217,6 +243,22 @@ class PunieAgent:
                 before=self._prompts_here.let_in,
             )
         return self._readers[session.id]
+
+    def _opened(self, session: Session) -> None:
+        async def tell() -> None:
+            if session.id not in self._readers:  # else it was opened for this client
+                cwd = str(session.workspace.root)
+                told = {"sessionId": session.id, "cwd": cwd, "title": session.title or None}
+                await self._client.ext_notification(SESSION_OPENED, told)
+
+        self._begin(tell)
+
+    def _closed(self, session_id: str) -> None:
+        async def tell() -> None:
+            await self._client.ext_notification(SESSION_CLOSED, {"sessionId": session_id})
+
+        self._forget(session_id)
+        self._begin(tell)
 
     def _forget(self, session_id: str) -> None:
         reader = self._readers.pop(session_id, None)

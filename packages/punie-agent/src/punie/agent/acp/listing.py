@@ -9,6 +9,9 @@ from punie.acp.errors import RequestError
 from punie.acp.schema import v2
 from punie.agent.sessions.manager import Sessions, UnknownCursorError
 
+LIVE = "punie/live"
+"""Whether a session is open in this process, and so can be joined."""
+
 
 async def page(sessions: Sessions, params: v2.ListSessionsRequest) -> v2.ListSessionsResponse:
     """Read one page of the sessions that are open or kept.
@@ -28,6 +31,7 @@ async def page(sessions: Sessions, params: v2.ListSessionsRequest) -> v2.ListSes
                 cwd=one.cwd,
                 title=one.title or None,
                 updated_at=datetime.fromtimestamp(one.updated, UTC).isoformat(),
+                meta={LIVE: sessions.is_open(one.session_id)},
             )
             for one in read.sessions
         ],

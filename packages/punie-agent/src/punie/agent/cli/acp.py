@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Be an ACP agent on stdio; an IDE starts this.")
 @click.option("--model", metavar="SPEC", help="The model: local, embedded, openai:NAME, ...")
-def acp(model: str | None) -> None:
+@click.option("--no-attach", is_flag=True, help="Keep away from a hub that runs on this machine.")
+def acp(model: str | None, no_attach: bool) -> None:
     """Speak the Agent Client Protocol on stdin and stdout until stdin ends."""
     from punie.acp.agent_side import serve_dual_stdio
     from punie.agent.acp.agent import PunieAgent
@@ -22,5 +23,13 @@ def acp(model: str | None) -> None:
 
         return Runtime(model=model)
 
-    code = serve_dual_stdio(lambda client: PunieAgent(client, open_host))
+    async def attach(host: Host) -> None:
+        from punie.agent import config
+        from punie.agent.acp.attach import FILE, keep_attached
+
+        await keep_attached(host, config.locations().state / FILE)
+
+    code = serve_dual_stdio(
+        lambda client: PunieAgent(client, open_host, attach=None if no_attach else attach)
+    )
     click.get_current_context().exit(code)

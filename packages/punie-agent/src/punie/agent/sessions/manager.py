@@ -84,6 +84,7 @@ class Sessions:
         self._journal = journal
         self._by_id: dict[str, Session] = {}
         self._loading = asyncio.Lock()
+        self._watchers: list[tuple[Callable[[Session], None], Callable[[str], None]]] = []
 
     def __iter__(self) -> Iterator[Session]:
         return iter(list(self._by_id.values()))
@@ -113,7 +114,7 @@ class Sessions:
         parts = Parts(workspace, mode, open_brain, standing, model, traces)
         fresh = _fresh(session_id, workspace.root, mode, model=model)
         session = self._made(fresh, parts)
-        self._by_id[session_id] = session
+        self._add(session)
         return session
 
     def get(self, session_id: str) -> Session:
@@ -126,6 +127,36 @@ class Sessions:
             return self._by_id[session_id]
         except KeyError:
             raise UnknownSessionError(session_id) from None
+
+    def is_open(self, session_id: str) -> bool:
+        """Whether a session is open here."""
+        return session_id in self._by_id
+
+    def watch(
+        self, opened: Callable[[Session], None], closed: Callable[[str], None]
+    ) -> Callable[[], None]:
+        """Hear of every session that is opened and closed here from now on.
+
+        Args:
+            opened: Called with it at once.
+            closed: Called with its id at once.
+
+        Returns:
+            A function that ends this.
+        """
+        watcher = (opened, closed)
+        self._watchers.append(watcher)
+
+        def unwatch() -> None:
+            if watcher in self._watchers:
+                self._watchers.remove(watcher)
+
+        return unwatch
+
+    def _add(self, session: Session) -> None:
+        self._by_id[session.id] = session
+        for opened, _ in list(self._watchers):
+            opened(session)
 
     async def page(self, *, cwd: Path | None = None, cursor: str | None = None) -> Page:
         """List sessions of all processes, a page at a time.
@@ -226,6 +257,8 @@ class Sessions:
         """
         session = self.get(session_id)
         del self._by_id[session_id]
+        for _, closed in list(self._watchers):
+            closed(session_id)
         await session.aclose()
         if self._journal is not None:
             self._journal.post(lambda store, owner: store.release(session_id, owner.name))
@@ -270,7 +303,7 @@ class Sessions:
     ) -> Session:
         session = self._made(stored, put_together(stored), past)
         await session.recover(asks=asks)
-        self._by_id[session.id] = session
+        self._add(session)
         return session
 
     def _made(self, stored: Stored, parts: Parts, past: Past | None = None) -> Session:
