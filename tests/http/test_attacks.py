@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
+import time
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,11 @@ import pytest
 
 from punie.http.auth import Bucket, Door, MisdirectedError
 from punie.http.config import Settings
+from punie.http.limits import Connections
 from punie.http.sse import MAX_STREAMS
+
+QUICK = {"head_timeout": 0.3, "most": 1000, "clock": time.monotonic}
+"""Limits that a test need not wait long for."""
 
 
 @pytest.fixture
@@ -162,6 +168,53 @@ async def test_a_body_that_is_too_large_is_refused(run_hub: Any) -> None:
             "/api/sessions", data=io.BytesIO(body), headers=headers
         ) as response:
             assert response.status == 413
+
+
+async def test_a_connection_that_never_asks_is_closed(
+    run_hub: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Connections.__init__, "__kwdefaults__", QUICK)
+    monkeypatch.setattr("punie.http.limits.SWEEP", 0.05)
+    async with run_hub() as running:
+        port = int(running.address.url.rsplit(":", 1)[1])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: 127")  # and never an end
+        with contextlib.suppress(ConnectionError):
+            assert await asyncio.wait_for(reader.read(), 30) == b""
+        writer.close()
+        async with running.http.get("/api/overview") as response:
+            assert response.status == 200
+
+
+async def test_a_body_that_does_not_come_is_given_up(
+    run_hub: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("punie.http.routes.bodies.BODY_TIMEOUT", 0.1)
+    async with run_hub() as running:
+        port = int(running.address.url.rsplit(":", 1)[1])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(
+            f"POST /api/sessions HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+            f"Authorization: Bearer {running.address.token}\r\n"
+            "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{".encode()
+        )
+        assert b" 408 " in await asyncio.wait_for(reader.readline(), 30)
+        writer.close()
+
+
+async def test_of_too_many_connections_the_newest_are_closed(
+    run_hub: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Connections.__init__, "__kwdefaults__", {**QUICK, "most": 3})
+    monkeypatch.setattr("punie.http.limits.SWEEP", 0.05)
+    async with run_hub() as running, running.http.get("/api/events") as first:
+        port = int(running.address.url.rsplit(":", 1)[1])
+        many = [await asyncio.open_connection("127.0.0.1", port) for _ in range(6)]
+        for reader, writer in many:
+            with contextlib.suppress(ConnectionError):
+                await asyncio.wait_for(reader.read(), 30)
+            writer.close()
+        assert b"retry" in await first.content.readline()
 
 
 async def test_a_page_too_many_is_refused_and_the_others_go_on(run_hub: Any) -> None:

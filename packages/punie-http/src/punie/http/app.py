@@ -20,8 +20,9 @@ from punie.http.auth import SAFE_METHODS, Bucket, Caller, Door, new_token
 from punie.http.config import HubState, last_token, remove_state, write_state
 from punie.http.errors import ApiError, HubError, ListenError, TooManyError
 from punie.http.hub import Hub
-from punie.http.keys import AGENTS, CALLER, CHANGES, DOOR, HUB
-from punie.http.routes import agents, events, export, inbox, openapi, pages, sessions
+from punie.http.keys import AGENTS, CALLER, CHANGES, CONNECTIONS, DOOR, HUB
+from punie.http.limits import Connections
+from punie.http.routes import agents, events, export, inbox, openapi, pages, panels, sessions
 from punie.http.routes.bodies import answer
 
 log = structlog.get_logger()
@@ -71,8 +72,9 @@ def make_app(hub: Hub, door: Door) -> web.Application:
     app = web.Application(middlewares=[_errors, _guard], client_max_size=MAX_BODY)
     app[HUB], app[DOOR] = hub, door
     app[AGENTS] = agents.make_endpoint(hub)
+    app[CONNECTIONS] = Connections()
     app[CHANGES] = Bucket(rate=CHANGES_A_SECOND, burst=CHANGES_AT_ONCE)
-    for module in (agents, events, export, inbox, openapi, pages, sessions):
+    for module in (agents, events, export, inbox, openapi, pages, panels, sessions):
         app.add_routes(module.routes)
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(_hang_up)
@@ -94,8 +96,9 @@ async def serving(hub: Hub) -> AsyncGenerator[Address, None]:
     port: int = listening.getsockname()[1]
     token = last_token(settings.state) or new_token()
     door = Door(token, host=settings.host, port=port)
+    app = make_app(hub, door)
     runner = web.AppRunner(
-        make_app(hub, door),
+        app,
         access_log=None,
         keepalive_timeout=KEEPALIVE,
         shutdown_timeout=1.0,
@@ -107,7 +110,12 @@ async def serving(hub: Hub) -> AsyncGenerator[Address, None]:
         url = f"http://{_shown(settings.host)}:{port}"
         state = HubState(url=url, token=token, pid=os.getpid())
         await asyncio.to_thread(write_state, state, settings.state)
-        yield Address(url, token)
+        assert runner.server is not None
+        watching = asyncio.create_task(app[CONNECTIONS].watch(runner.server))
+        try:
+            yield Address(url, token)
+        finally:
+            watching.cancel()
     finally:
         hub.feed.drop_all()
         await runner.cleanup()
@@ -161,6 +169,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let nobody in who may not; see `punie.http.auth`."""
     door = request.app[DOOR]
+    request.app[CONNECTIONS].asked(request)
     door.check_host(request.headers.get("Host", ""))
     if request.path == "/" or request.path.startswith(_OPEN):
         caller = Caller("page")  # the page logs in; the rest is public

@@ -7,11 +7,13 @@ from aiohttp import web
 from punie.acp.transports.websocket import Endpoint
 from punie.http.auth import Bucket, Caller, Door
 from punie.http.hub import Hub
+from punie.http.limits import Connections
 
 HUB: web.AppKey[Hub] = web.AppKey("hub", Hub)
 DOOR: web.AppKey[Door] = web.AppKey("door", Door)
 AGENTS: web.AppKey[Endpoint] = web.AppKey("agents", Endpoint)
 """Accepts agents that dial in."""
+CONNECTIONS: web.AppKey[Connections] = web.AppKey("connections", Connections)
 CHANGES: web.AppKey[Bucket] = web.AppKey("changes", Bucket)
 """How often something may be changed."""
 CALLER: web.RequestKey[Caller] = web.RequestKey("caller", Caller)

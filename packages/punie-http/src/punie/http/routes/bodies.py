@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -9,6 +10,7 @@ from aiohttp import web
 from msgspec import Struct, field
 
 from punie.http.errors import ApiError
+from punie.http.limits import BODY_TIMEOUT
 from punie.http.store.base import SessionKey
 
 T = TypeVar("T")
@@ -59,16 +61,28 @@ class Form(_Body, frozen=True, kw_only=True):
     """The form's fields; `null` declines."""
 
 
+class SlowError(ApiError):
+    """A request takes too long to arrive."""
+
+    status = 408
+
+
 async def read(request: web.Request, of: type[T]) -> T:
     """Read a request's body.
 
     Raises:
         ApiError: It is no JSON of this shape; the message says where.
+        SlowError: It does not come.
     """
     if request.content_type != "application/json":
         raise ApiError("send JSON, with Content-Type: application/json")
     try:
-        return msgspec.json.decode(await request.read(), type=of)
+        async with asyncio.timeout(BODY_TIMEOUT):
+            body = await request.read()
+    except TimeoutError:
+        raise SlowError("the body did not come") from None
+    try:
+        return msgspec.json.decode(body, type=of)
     except msgspec.DecodeError as error:
         raise ApiError(f"the body is not as it should be: {error}") from None
 
