@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 import structlog
@@ -53,7 +52,7 @@ class Connections:
         if request.transport is not None:
             self._asked.add(request.transport)
 
-    async def watch(self, server: web.Server[Any]) -> None:
+    async def watch(self, server: web.Server) -> None:
         """Look at a server's connections until cancelled."""
         while True:
             await asyncio.sleep(SWEEP)
