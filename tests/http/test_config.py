@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from punie.http.config import HubState, read_state, remove_state, state_path, write_state
+from punie.http.config import (
+    HubState,
+    Settings,
+    read_state,
+    remove_state,
+    state_path,
+    write_state,
+)
 from punie.http.errors import HubStateError
 
 STATE = HubState(url="http://127.0.0.1:8765", token="s3cret", pid=os.getpid())
@@ -125,3 +132,20 @@ def test_a_relative_state_folder_is_ignored(
     monkeypatch.setenv("XDG_STATE_HOME", "state")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert state_path() == tmp_path / ".local" / "state" / "punie" / "hub.json"
+
+
+def test_listening_on_this_machine_needs_no_warning(tmp_path: Path) -> None:
+    settings = Settings(folder=tmp_path, database=tmp_path / "hub.db", state=tmp_path / "hub.json")
+    assert settings.host == "127.0.0.1"
+    assert settings.warning == ""
+
+
+def test_listening_elsewhere_says_what_it_means(tmp_path: Path) -> None:
+    settings = Settings(
+        host="0.0.0.0",
+        folder=tmp_path,
+        database=tmp_path / "hub.db",
+        state=tmp_path / "hub.json",
+    )
+    assert "can run commands on this machine" in settings.warning
+    assert "not encrypted" in settings.warning

@@ -67,15 +67,8 @@ async def _serve(settings: Settings, *, open_browser: bool) -> None:
         loop.add_signal_handler(signum, stop.set)
     async with open_hub(settings) as hub, serving(hub) as address:
         click.echo(f"Punie's hub: {address.link}")
-        if not settings.is_loopback:
-            click.echo(REACHABLE.format(host=settings.host), err=True)
+        if settings.warning:
+            click.echo(settings.warning, err=True)
         if open_browser:
             await asyncio.to_thread(click.launch, address.link)
         await stop.wait()
-
-
-REACHABLE = (
-    "The hub listens on {host}: whoever reaches that address and knows the token can run commands "
-    "on this machine, and the connection is not encrypted. Put a proxy with TLS before it, or use "
-    "an SSH tunnel to 127.0.0.1."
-)

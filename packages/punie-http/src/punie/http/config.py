@@ -65,6 +65,17 @@ class Settings(Struct, frozen=True, kw_only=True):
         """Whether only this machine can reach the hub."""
         return self.host in LOOPBACK
 
+    @property
+    def warning(self) -> str:
+        """What it means to listen where others reach the hub; empty when they cannot."""
+        if self.is_loopback:
+            return ""
+        return (
+            f"The hub listens on {self.host}: whoever reaches that address and knows the token can "
+            "run commands on this machine, and the connection is not encrypted. Put a proxy with "
+            "TLS before it, or use an SSH tunnel to 127.0.0.1."
+        )
+
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 """Names of this machine that no other machine reaches."""

@@ -17,7 +17,6 @@ import click
 from punie.acp.transports.base import Transport
 from punie.acp.transports.memory import pair
 from punie.http.app import serving
-from punie.http.cli import REACHABLE
 from punie.http.config import Settings
 from punie.http.errors import HubError, SettingError
 from punie.http.hub import Hub, open_hub
@@ -47,8 +46,8 @@ async def serve_beside(connect: Callable[[Transport], Awaitable[None]], *, addre
             )
             async with open_hub(settings) as hub, serving(hub) as where:
                 click.echo(f"Punie's page: {where.link}", err=True)
-                if not settings.is_loopback:
-                    click.echo(REACHABLE.format(host=host), err=True)
+                if settings.warning:
+                    click.echo(settings.warning, err=True)
                 await _attach(hub, connect)
     except HubError as error:
         click.echo(f"punie: no page: {error}", err=True)
