@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 from hypothesis import HealthCheck, given, settings
@@ -203,8 +204,6 @@ async def test_cookies_of_the_server_come_back_to_it(
 async def test_a_count_that_cannot_be_resumes_nothing(
     serving: Serving, collector: Callable[[], Any], frames: Callable[[], Any], count: str
 ) -> None:
-    import aiohttp
-
     served = collector()
     async with serving(Endpoint(served)) as place, aiohttp.ClientSession() as session:
         transport = await dial(place.direct)
@@ -214,3 +213,126 @@ async def test_a_count_that_cannot_be_resumes_nothing(
             await session.ws_connect(place.direct, headers=headers)
         assert refused.value.status == 404
         await transport.aclose()
+
+
+async def test_a_server_that_stumbles_is_dialled_again(
+    serving: Serving, collector: Callable[[], Any], frames: Callable[[], Any]
+) -> None:
+    served, here = collector(), frames()
+    endpoint, answers = Endpoint(served), [200, 503, 500]
+
+    async def stumbling(request: web.Request) -> web.StreamResponse:
+        status = answers.pop(0) if answers else 200
+        return await endpoint.handle(request) if status == 200 else web.Response(status=status)
+
+    async with serving(stumbling) as place:
+        transport = await dial(place.url)
+        await transport.open(here)
+        there_transport, _ = await served.first()
+        place.wire.cut()
+        there_transport.send(b"still here")
+        await here.at_least(1)
+        assert answers == []
+        await transport.aclose()
+        await endpoint.aclose()
+
+
+async def test_a_server_of_another_make_that_took_the_place_ends_the_connection(
+    serving: Serving, collector: Callable[[], Any], frames: Callable[[], Any]
+) -> None:
+    served, here = collector(), frames()
+    endpoint, first = Endpoint(served), []
+
+    async def replaced(request: web.Request) -> web.StreamResponse:
+        if not first:
+            first.append(request)
+            return await endpoint.handle(request)
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.receive()
+        return socket
+
+    async with serving(replaced) as place:
+        transport = await dial(place.url)
+        await transport.open(here)
+        await served.first()
+        place.wire.cut()
+        await here.over.wait()
+        await transport.aclose()
+        await endpoint.aclose()
+
+
+async def test_of_two_sockets_that_resume_at_once_the_later_one_stays(
+    serving: Serving, collector: Callable[[], Any]
+) -> None:
+    served, slow, held = collector(), asyncio.Event(), asyncio.Event()
+
+    async def hold_the_second(request: web.Request, _response: web.StreamResponse) -> None:
+        if request.headers.get("X-Slow"):
+            held.set()
+            await slow.wait()
+
+    endpoint = Endpoint(served)
+    async with (
+        serving(endpoint, on_prepare=hold_the_second) as place,
+        aiohttp.ClientSession() as session,
+    ):
+        await session.ws_connect(place.direct, headers={"Punie-Resume": "0"})
+        transport, there = await served.first()
+        resume = {"Acp-Connection-Id": transport.connection_id, "Punie-Resume": "0"}
+        earlier = asyncio.ensure_future(
+            session.ws_connect(place.direct, headers=resume | {"X-Slow": "1"})
+        )
+        await held.wait()
+        later = await session.ws_connect(place.direct, headers=resume)
+        slow.set()
+        message = await (await earlier).receive()
+        assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
+        await later.send_str("hello")
+        await there.at_least(1)
+        assert there.frames == [b"hello"]
+        await later.close()
+
+
+async def test_a_connection_that_was_resumed_in_time_is_kept(
+    serving: Serving, collector: Callable[[], Any], frames: Callable[[], Any]
+) -> None:
+    served, here = collector(), frames()
+    async with serving(Endpoint(served, hold=0.2)) as place:
+        transport = await dial(place.url)
+        await transport.open(here)
+        there_transport, there = await served.first()
+        place.wire.cut()
+        await place.wire.dialled(2)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(there.over.wait(), 0.4)
+        there_transport.send(b"still here")
+        await here.at_least(1)
+        await transport.aclose()
+
+
+async def test_a_handler_that_is_cancelled_leaves_a_connection_that_can_be_resumed(
+    serving: Serving, collector: Callable[[], Any], frames: Callable[[], Any]
+) -> None:
+    """What aiohttp does with handlers when it shuts down, or when an application asks for it."""
+    served, here, handlers = collector(), frames(), []
+    endpoint = Endpoint(served)
+
+    async def cancellable(request: web.Request) -> web.StreamResponse:
+        handlers.append(asyncio.ensure_future(endpoint.handle(request)))
+        try:
+            return await handlers[-1]
+        except asyncio.CancelledError:
+            return web.Response(status=503)
+
+    async with serving(cancellable) as place:
+        transport = await dial(place.url)
+        await transport.open(here)
+        there_transport, _ = await served.first()
+        handlers[0].cancel()
+        await asyncio.wait(handlers)
+        there_transport.send(b"still here")
+        await here.at_least(1)
+        assert len(handlers) == 2
+        await transport.aclose()
+        await endpoint.aclose()

@@ -202,6 +202,40 @@ async def test_what_an_agent_sends_before_it_closes_arrives(serving: Serving, fr
         await transport.aclose()
 
 
+async def test_what_is_sent_after_the_end_goes_nowhere(
+    serving: Serving, collector: Made, frames: Made
+) -> None:
+    served = collector()
+    async with serving(Endpoint(served)) as place:
+        transport = await dial(place.url)
+        await transport.open(frames())
+        _, there = await served.first()
+        await transport.aclose()
+        transport.send(b"x" * 1_000_000)
+        await transport.drain()
+        await there.over.wait()
+        assert there.frames == []
+
+
+async def test_what_comes_after_reading_was_stopped_is_dropped_and_writing_goes_on(
+    serving: Serving, collector: Made, frames: Made
+) -> None:
+    served, here = collector(), frames()
+    async with serving(Endpoint(served)) as place:
+        transport = await dial(place.url)
+        await transport.open(here)
+        there_transport, there = await served.first()
+        transport.stop_reading()
+        for _ in range(100):
+            there_transport.send(b"x" * 50_000)
+            await there_transport.drain()
+        transport.send(b"still writing")
+        await there.at_least(1)
+        assert here.frames == []
+        assert here.over.is_set()
+        await transport.aclose()
+
+
 # Peers that know nothing of resuming
 
 
@@ -233,6 +267,29 @@ async def test_a_foreign_client_that_is_lost_ends_its_connection_at_once(
         _, there = await served.first()
         place.wire.cut()
         await there.over.wait()
+
+
+async def test_a_transport_that_is_opened_after_its_client_left_ends(
+    serving: Serving, frames: Made
+) -> None:
+    here, gone, done = frames(), asyncio.Event(), asyncio.Event()
+
+    async def late(transport: Any, _request: web.Request) -> None:
+        await gone.wait()
+        await transport.open(here)
+        done.set()
+
+    endpoint = Endpoint(late)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        response = await endpoint.handle(request)
+        gone.set()
+        return response
+
+    async with serving(handle) as place, aiohttp.ClientSession() as session:
+        await (await session.ws_connect(place.direct)).close()
+        await done.wait()
+        assert here.over.is_set()
 
 
 async def test_a_foreign_client_that_stays_silent_is_given_up(
@@ -348,6 +405,17 @@ async def test_a_server_that_refuses_is_an_error_with_its_answer(serving: Servin
     async with serving(closed) as place:
         with pytest.raises(DialError, match="the server answers 401"):
             await dial(place.url)
+
+
+async def test_a_server_that_hangs_up_is_an_error() -> None:
+    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(DialError, match=r"disconnected|reset"):
+            await dial(f"ws://127.0.0.1:{port}/acp")
 
 
 async def test_a_server_that_says_nothing_is_an_error_after_a_while(serving: Serving) -> None:

@@ -235,13 +235,8 @@ class WebSocketTransport:
                     self._wake.set()
                 case WSMsgType.PONG:
                     pass
-                case WSMsgType.CLOSE:
-                    return "lost" if message.data in _LOST_CODES else "over"
-                case WSMsgType.ERROR if isinstance(message.data, aiohttp.WebSocketError):
-                    log.warning("a peer broke the WebSocket protocol: code %s", message.data.code)
-                    return "over"
                 case _:
-                    return "lost"
+                    return _ending(message)
 
     async def _bring(self, frame: bytes) -> None:
         await self._may_read.wait()
@@ -288,6 +283,16 @@ class WebSocketTransport:
                 return "lost"
             self._ping = True
             self._wake.set()
+
+
+def _ending(message: aiohttp.WSMessage) -> Ending:
+    """Tell a socket that broke off from one that was closed for good."""
+    if message.type is WSMsgType.CLOSE:
+        return "lost" if message.data in _LOST_CODES else "over"
+    if isinstance(message.data, aiohttp.WebSocketError):
+        log.warning("a peer broke the WebSocket protocol: code %s", message.data.code)
+        return "over"
+    return "lost"
 
 
 async def _close(socket: Socket, code: int) -> None:
