@@ -232,6 +232,8 @@ async def test_a_server_that_fails_at_once_says_why(root: Path, tmp_path: Path) 
     (programs / "ty").write_text("#!/bin/sh\necho 'no licence' >&2\nexit 3\n")
     (programs / "ty").chmod(0o755)
     workspace = LocalWorkspace(root, programs=[programs])
-    found = await ask(Call(workspace), "symbols", query="a")
-    assert found.error == "the language server failed: it ended: no licence"
+    call = Call(workspace)
+    for _ in range(2):
+        found = await ask(call, "outline", path="pyproject.toml")
+        assert found.error == "the language server ty does not come up: it ended: no licence"
     workspace.close()

@@ -243,6 +243,31 @@ async def test_imports_are_sorted_and_unused_ones_go(project: Call, write: Any) 
     assert (again.ok, again.headline()) == (True, "nothing to change")
 
 
+async def test_a_file_is_formatted_by_the_projects_settings(project: Call, write: Any) -> None:
+    write("pyproject.toml", '[tool.ruff.format]\nquote-style = "single"\n')
+    file = write("src/m.py", 'x = {"a":1}\r\n')
+    done = await do(project, "format_file", path="src/m.py")
+    assert done.ok
+    assert file.read_bytes() == b"x = {'a': 1}\r\n"
+
+
+async def test_what_does_not_parse_is_not_formatted(project: Call, write: Any) -> None:
+    file = write("src/m.py", "x = (\n")
+    done = await do(project, "format_file", path="src/m.py")
+    assert done.error.startswith("ruff failed: ")
+    assert file.read_text() == "x = (\n"
+
+
+async def test_lint_is_mended_by_the_projects_rules_as_far_as_that_is_safe(
+    project: Call, write: Any
+) -> None:
+    write("pyproject.toml", '[tool.ruff.lint]\nselect = ["F", "UP"]\n')
+    file = write("src/m.py", "import os\nimport sys\n\nprint(set([1]), sys, undefined)\n")
+    done = await do(project, "fix_lint", path="src/m.py")
+    assert done.ok
+    assert file.read_text() == "import sys\n\nprint(set([1]), sys, undefined)\n"
+
+
 async def test_without_ruff_imports_are_not_organized(root: Path, write: Any) -> None:
     write("src/m.py", "import os\n")
     call = Call(LocalWorkspace(root, programs=[]))

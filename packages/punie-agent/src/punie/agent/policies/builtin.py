@@ -29,6 +29,8 @@ MAX_TESTS = 5
 """Test files that are run for one turn."""
 LOOKING = 3.0
 """Seconds that looking for affected tests may take."""
+TALKING = 20.0
+"""Seconds that a program may take for one file."""
 TESTING = 60.0
 """Seconds that each test file may take."""
 MAX_FINDINGS = 20
@@ -66,11 +68,9 @@ async def _project_accepts(call: Call, text: str) -> bool:
     except (ProgramMissingError, OSError):
         return False
     try:
-        child.stdin.write(text.encode("utf-8", "replace"))
-        child.stdin.close()
-        await child.stdout.read()
+        await child.talk(text.encode("utf-8", "replace"), timeout=TALKING)
         return not await child.aclose(patience=5)
-    except OSError:
+    except (OSError, TimeoutError):
         return False
     finally:
         await child.aclose()
@@ -107,10 +107,9 @@ async def _ruff(call: Call, path: str, text: str) -> list[Finding]:
     except (ProgramMissingError, OSError):
         return []  # The tool `lint` says what is missing; a check that cannot run blocks nobody.
     try:
-        child.stdin.write(text.encode("utf-8", "replace"))
-        child.stdin.close()
-        found = msgspec.json.decode(await child.stdout.read() or b"[]", type=list[_Ruff])
-    except (OSError, msgspec.DecodeError):
+        said = await child.talk(text.encode("utf-8", "replace"), timeout=TALKING)
+        found = msgspec.json.decode(said or b"[]", type=list[_Ruff])
+    except (OSError, TimeoutError, msgspec.DecodeError):
         return []
     finally:
         await child.aclose(patience=5)

@@ -6,7 +6,6 @@ only after a person trusted exactly these files: `digest` changes with every byt
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import sys
 from pathlib import Path
@@ -81,10 +80,8 @@ async def run_own(call: Call, own: Own, changes: list[Change]) -> Report:
     except OSError as error:
         return Report(broken={str(FOLDER): f"cannot be started: {error}"})
     try:
-        async with asyncio.timeout(TIMEOUT):
-            child.stdin.write(msgspec.json.encode(Job([str(path) for path in own.files], changes)))
-            child.stdin.close()
-            said = await child.stdout.read()
+        job = Job([str(path) for path in own.files], changes)
+        said = await child.talk(msgspec.json.encode(job), timeout=TIMEOUT)
         return msgspec.json.decode(said, type=Report)
     except TimeoutError:
         return Report(broken={str(FOLDER): f"did not end within {TIMEOUT:g} s"})

@@ -176,4 +176,6 @@ def _blamed(text: str) -> list[BlamedLine]:
             fields = {"id": key, "final": numbers[1] if len(numbers) > 1 else ""}
         else:
             fields[key] = value
+    if text.strip() and not lines:
+        raise GitError(f"the output of git blame cannot be read: {text[:100]}")
     return lines

@@ -140,9 +140,9 @@ async def git_diff(call: Call, args: GitDiff) -> DiffResult:
         where = ["--", f":(literal){shown}"] if shown != "." else ["--", "."]
         counts = await run_git(call.workspace, *safe, "diff", "--numstat", "-z", *options, *where)
         diff = await run_git(call.workspace, *safe, "diff", *options, *where)
+        files, insertions, deletions = _sum(counts.stdout)
     except GitError as error:
         return DiffResult(ok=False, path=shown, error=str(error))
-    files, insertions, deletions = _sum(counts.stdout)
     if target.error and not files:
         return DiffResult(ok=False, path=shown, error=target.error)
     return DiffResult(
@@ -273,9 +273,11 @@ def _sum(numstat: str) -> tuple[int, int, int]:
     files = insertions = deletions = 0
     records = iter(numstat.split("\0"))
     for record in records:
+        if not record.strip("\n"):
+            continue
         fields = record.split("\t")
         if len(fields) < 3:
-            continue
+            raise GitError(f"the output of git diff cannot be read: {record[:100]}")
         files += 1
         insertions += int(fields[0]) if fields[0].isdigit() else 0
         deletions += int(fields[1]) if fields[1].isdigit() else 0

@@ -14,6 +14,8 @@ from punie.agent.workspaces.processes import GRACE, OnPid, kill_group
 
 KEPT = 2_000
 """Characters kept of the error stream: the last ones say why it ended."""
+LONGEST_TALK = 8 * 1024 * 1024
+"""Bytes kept of what it answers to one input."""
 LONGEST_LINE = 64 * 1024 * 1024
 """Bytes that one line of its output may have."""
 
@@ -43,6 +45,33 @@ class Child:
         """The last line of its error stream that is not blank."""
         lines = [line.strip() for line in self._complaints.splitlines()]
         return next((line for line in reversed(lines) if line), "")[:300]
+
+    async def talk(self, data: bytes, *, timeout: float) -> bytes:
+        """Give it all of its input and take its output until it ends that.
+
+        Args:
+            data: The input.
+            timeout: Seconds that this may take.
+
+        Returns:
+            The output; what is beyond `LONGEST_TALK` is dropped.
+
+        Raises:
+            TimeoutError: It took longer.
+            OSError: It does not listen.
+        """
+        output = bytearray()
+        try:
+            async with asyncio.timeout(timeout):
+                self.stdin.write(data)
+                self.stdin.close()
+                while piece := await self.stdout.read(65_536):
+                    if len(output) < LONGEST_TALK:
+                        output += piece
+        except TimeoutError:
+            self.kill()  # Who took too long gets no time to say goodbye.
+            raise
+        return bytes(output)
 
     def kill(self) -> None:
         """Kill the whole group at once."""

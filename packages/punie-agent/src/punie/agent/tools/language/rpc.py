@@ -105,9 +105,17 @@ class Peer:
         except (ServerGoneError, RefusedError):
             pass
         finally:
-            await self._child.aclose(patience=GOODBYE if self.running else 0.0)
-            self._reading.cancel()
-            await asyncio.wait([self._reading])
+            await self.abandon(patience=GOODBYE if self.running else 0.0)
+
+    async def abandon(self, *, patience: float = 0.0) -> None:
+        """End it with its whole group.
+
+        Args:
+            patience: Seconds that it has to end by itself.
+        """
+        await self._child.aclose(patience=patience)
+        self._reading.cancel()
+        await asyncio.wait([self._reading])
 
     def _write(self, message: dict[str, object]) -> None:
         body = msgspec.json.encode({"jsonrpc": "2.0", **message})
@@ -137,9 +145,11 @@ class Peer:
     async def _message(self) -> bytes | None:
         length = 0
         while line := await self._child.stdout.readline():
-            name, _, value = line.decode("ascii", "replace").partition(":")
             if not line.strip():
                 return await self._child.stdout.readexactly(length)
+            name, colon, value = line.decode("ascii", "replace").partition(":")
+            if not colon:
+                raise ValueError(f"no header: {line[:50]!r}")
             if name.strip().lower() == "content-length":
                 length = int(value)
         return None

@@ -125,6 +125,11 @@ class LanguageServer:
         if self._peer is not None:
             await self._peer.aclose()
 
+    async def abandon(self) -> None:
+        """End it without a word: it does not listen."""
+        if self._peer is not None:
+            await self._peer.abandon()
+
     async def sync(self, paths: Iterable[Path] = ()) -> None:
         """Bring the server in step with the workspace.
 
@@ -314,7 +319,7 @@ async def start_server(workspace: Workspace, argv: tuple[str, ...]) -> LanguageS
     try:
         await server.start(argv)
     except BaseException:
-        await server.aclose()
+        await server.abandon()
         raise
     return server
 

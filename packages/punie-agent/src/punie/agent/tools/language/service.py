@@ -31,6 +31,8 @@ class Languages:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._server: LanguageServer | None = None
+        self._given_up = ""
+        """Why no server comes up: one that hangs at its start must not stop every call."""
         self._one_at_a_time = asyncio.Lock()
 
     @property
@@ -67,12 +69,17 @@ class Languages:
     async def _running(self) -> LanguageServer:
         if self._server is not None and self._server.running:
             return self._server
+        if self._given_up:
+            raise NoAnswerError(self._given_up)
         await self._drop()
         for argv in SERVERS:
             try:
                 self._server = await start_server(self._workspace, argv)
             except ProgramMissingError:
                 continue
+            except ServerGoneError as error:
+                self._given_up = f"the language server {argv[0]} does not come up: {error}"
+                raise NoAnswerError(self._given_up) from error
             return self._server
         raise NoAnswerError(NONE_INSTALLED)
 

@@ -12,6 +12,8 @@ from punie.agent.tools.refactor.changes import CannotError, Plan, plan_of, texts
 from punie.agent.tools.replace import like
 from punie.agent.workspaces.base import ProgramMissingError
 
+TALKING = 20.0
+"""Seconds that ruff may take for one file."""
 SORT = "I"
 SORT_AND_REMOVE = "I,F401"
 """Order them; and remove those that nothing uses."""
@@ -94,16 +96,16 @@ async def _ruff(call: Call, path: Path, text: str, options: list[str]) -> str:
     except OSError as error:
         raise CannotError(f"ruff cannot be started: {error}") from error
     try:
-        child.stdin.write(text.encode("utf-8"))
-        child.stdin.close()
-        fixed = await child.stdout.read()
-    except (OSError, UnicodeEncodeError) as error:
+        fixed = (await child.talk(text.encode("utf-8"), timeout=TALKING)).decode("utf-8")
+    except TimeoutError:
+        raise CannotError(f"ruff did not end within {TALKING:g} s and was stopped") from None
+    except (OSError, UnicodeError) as error:
         raise CannotError(f"ruff failed: {error}") from error
     finally:
         await child.aclose(patience=5)
     if not fixed and text.strip():
         raise CannotError(f"ruff failed: {child.last_words or 'it printed nothing'}")
-    return like(text, fixed.decode("utf-8"))
+    return like(text, fixed)
 
 
 def _only_import(statement: str) -> str:
