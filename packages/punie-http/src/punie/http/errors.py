@@ -42,13 +42,10 @@ class StoreError(HubError):
 
 
 class ApiError(HubError):
-    """A request that is refused: what an HTTP caller gets.
-
-    Attributes:
-        status: The HTTP status.
-    """
+    """A request that is refused: what an HTTP caller gets."""
 
     status: int = 400
+    """The HTTP status."""
 
 
 class NotFoundError(ApiError):
