@@ -113,7 +113,9 @@ def run(id, session, text):
     elif text.startswith("write"):
         stop = write(session)
     elif FAULT != "silent":
-        if FAULT == "extends": send({"method": "_own/n", "params": {}})
+        if FAULT == "extends":
+            send({"method": "_own/n", "params": {}})
+            update(session, "_own")
         if FAULT == "kind": update(session, "surprise")
         if FAULT == "list id": say([session], "odd")
         if FAULT == "crash": os._exit(3)
