@@ -138,6 +138,29 @@ def test_an_approval_that_was_open_is_asked_again_after_resuming_too(
     assert (project / "b.txt").read_text() == "text"
 
 
+@pytest.mark.parametrize("how", ["eof", "sigterm"])
+def test_an_approval_that_was_open_when_the_ide_was_closed_is_asked_again(
+    start: Start, project: Path, how: str
+) -> None:
+    first = start()
+    session_id = first.open(project)
+    first.prompt(session_id, "write b.txt text")
+    first.until(method="session/request_permission")
+    if how == "eof":
+        first.child.stdin.close()
+    else:
+        first.child.send_signal(signal.SIGTERM)
+    assert first.child.wait(timeout=30) == 0
+    assert not (project / "b.txt").exists()
+    second = start()
+    hello(second)
+    load(second, session_id, project)
+    allow(second)
+    while not text(second):
+        second.read()
+    assert (project / "b.txt").read_text() == "text"
+
+
 def test_a_question_asked_again_can_be_cancelled_and_the_session_goes_on(
     start: Start, project: Path
 ) -> None:

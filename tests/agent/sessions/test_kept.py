@@ -195,6 +195,24 @@ async def test_an_open_question_is_asked_again_and_the_turn_ends(
     assert len(ids) == 1
 
 
+async def test_a_question_stays_open_when_the_process_is_told_to_end(
+    process: Start, root: Path
+) -> None:
+    async with process([[WRITE]]) as first:
+        session = first.open()
+        silent = Answers(None)
+        session.attach(Recorder(), asker=silent)
+        turn = asyncio.ensure_future(session.prompt("write it"))
+        await silent.was_asked.wait()
+        await first.sessions.aclose()
+        assert (await turn).stop_reason == "cancelled"
+    async with process([["written"]]) as second:
+        session = await second.load()
+        session.attach(Recorder(), asker=Answers("allow_once"))
+        await session.go_on()
+    assert (root / "a.txt").read_text() == "x"
+
+
 async def test_a_question_asked_again_can_be_rejected(process: Start, root: Path) -> None:
     await cut_while_asking(process, WRITE)
     async with process([["then not"]]) as second:

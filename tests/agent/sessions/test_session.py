@@ -162,3 +162,19 @@ async def test_closing_cancels_the_turn_and_returns_when_nothing_runs(
     await scene.heard.first(AgentMessageChunk)
     await scene.session.aclose()
     assert (await turn).stop_reason == "cancelled"
+
+
+async def test_whoever_comes_while_a_question_is_open_is_asked_too(
+    play: Callable[..., Any],
+) -> None:
+    silent, late = Answers(None), Answers("allow_once")
+    scene = play([[WRITE], ["done"]], person=silent)
+    turn = asyncio.ensure_future(scene.session.prompt("write"))
+    await silent.was_asked.wait()
+    screen = Recorder()
+    await scene.session.join(screen, asker=late)
+    await turn
+    assert (scene.root / "a.txt").read_text() == "x"
+    assert silent.cancelled
+    assert len(late.asked) == 1
+    assert screen.text == "done"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 
 from punie.acp.agent_side import DualClientProxy
-from punie.acp.errors import AcpError
+from punie.acp.errors import AcpError, ConnectionClosedError
 from punie.acp.schema import v2
 from punie.agent.acp.updates import Updates
 from punie.agent.events import AnyEvent, SettingsUpdate
@@ -58,7 +59,11 @@ class ClientReader:
 
     async def tell_state(self) -> None:
         """Say what the session is doing, as whoever comes must know it."""
-        state = v2.RunningStateUpdate() if self._session.busy else v2.IdleStateUpdate()
+        state: v2.StateUpdate = v2.IdleStateUpdate()
+        if self._session.asking:
+            state = v2.RequiresActionStateUpdate()
+        elif self._session.busy:
+            state = v2.RunningStateUpdate()
         await self._client.session_update(self._session.id, state)
 
     @contextmanager
@@ -97,6 +102,9 @@ class ClientReader:
         )
         try:
             response = await self._client.request_permission(request)
+        except ConnectionClosedError:
+            # A client that is gone has said nothing; its agent ends, and asks again when it is back.
+            return await asyncio.get_running_loop().create_future()
         except AcpError:
             return PermissionAnswer(outcome="unanswerable")
         return _answer(permission, response.outcome)

@@ -187,7 +187,7 @@ class Sessions:
                 _fresh(session.id, session.workspace.root, session.mode, title=session.title)
                 for session in reversed(self._by_id.values())
                 if session.id not in known
-                and (session.silent or self._journal is None)
+                and (not session.events or self._journal is None)
                 and folder in {None, str(session.workspace.root)}
             ]
         return Page(stored, more)
@@ -286,12 +286,12 @@ class Sessions:
         return await self._journal.run(remove) or was_open
 
     async def aclose(self) -> None:
-        """Cancel every turn and wait until nothing runs any more."""
+        """Cancel every turn and wait until nothing runs any more; open questions stay open."""
         sessions = list(self._by_id.values())
         self._by_id.clear()
         async with asyncio.TaskGroup() as closing:
             for session in sessions:
-                closing.create_task(session.aclose())
+                closing.create_task(session.leave())
 
     async def _reopen(
         self,

@@ -14,11 +14,16 @@ log = logging.getLogger(__name__)
 
 
 class Questions:
-    """What one turn asks."""
+    """What one session asks."""
 
     def __init__(self, new_id: Callable[[], str]) -> None:
         self._new_id = new_id
-        self._open: set[str] = set()
+        self._open: dict[str, _Question] = {}
+
+    @property
+    def open(self) -> bool:
+        """Whether somebody is being asked."""
+        return bool(self._open)
 
     async def put(
         self, ask: PermissionAsk, askers: list[Ask], emitter: Emitter
@@ -29,9 +34,12 @@ class Questions:
             ask: The question.
             askers: Those who can answer, at least one.
             emitter: Where it is told.
+
+        Returns:
+            The first real answer; when nobody gave one, the last thing that was said instead.
         """
         request_id = self._new_id()
-        self._open.add(request_id)
+        question = self._open[request_id] = _Question(ask)
         await emitter.emit(
             PermissionRequested(
                 request_id=request_id,
@@ -41,8 +49,10 @@ class Questions:
             )
         )
         await emitter.emit(StateUpdate(state="requires_action"))
-        answer = await first_answer(askers, ask)
-        self._open.discard(request_id)
+        for asker in askers:
+            question.ask(asker)
+        answer = await question.answer()
+        self._open.pop(request_id, None)
         await emitter.emit(
             PermissionResolved(
                 request_id=request_id, outcome=answer.outcome, option_id=answer.option_id
@@ -52,37 +62,53 @@ class Questions:
             await emitter.emit(StateUpdate(state="running"))
         return answer
 
+    def ask_too(self, asker: Ask) -> None:
+        """Put what is being asked to one more, who came later."""
+        for question in self._open.values():
+            question.ask(asker)
+
     async def withdraw(self, emitter: Emitter) -> None:
         """Close what is still being asked when the turn ends."""
         while self._open:
-            await emitter.emit(PermissionResolved(request_id=self._open.pop(), outcome="cancelled"))
+            request_id, _ = self._open.popitem()
+            await emitter.emit(PermissionResolved(request_id=request_id, outcome="cancelled"))
 
 
-async def first_answer(askers: list[Ask], ask: PermissionAsk) -> PermissionAnswer:
-    """Ask everybody at once; the first who allows or rejects decides, the others are cancelled.
+class _Question:
+    """One question, and all who were asked."""
 
-    Args:
-        askers: At least one.
-        ask: The question.
+    def __init__(self, ask: PermissionAsk) -> None:
+        self._ask = ask
+        self._waiting: set[asyncio.Future[PermissionAnswer]] = set()
+        self._asked_more = asyncio.Event()
 
-    Returns:
-        The first real answer; when nobody gave one, the last thing that was said instead.
-    """
-    waiting = {asyncio.ensure_future(_answer_of(asker, ask)) for asker in askers}
-    answer = PermissionAnswer(outcome="unanswerable")
-    try:
-        while waiting:
-            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                answer = task.result()
-                if answer.outcome in {"allowed", "rejected"}:
-                    return answer
-        return answer
-    finally:
-        for task in waiting:
-            task.cancel()
-        if waiting:
-            await asyncio.wait(waiting)
+    def ask(self, asker: Ask) -> None:
+        """Ask one."""
+        self._waiting.add(asyncio.ensure_future(_answer_of(asker, self._ask)))
+        self._asked_more.set()
+
+    async def answer(self) -> PermissionAnswer:
+        """Wait for the first who allows or rejects; the others are cancelled."""
+        answer = PermissionAnswer(outcome="unanswerable")
+        more = asyncio.ensure_future(self._asked_more.wait())
+        try:
+            while self._waiting:
+                self._asked_more.clear()
+                more.cancel()
+                more = asyncio.ensure_future(self._asked_more.wait())
+                await asyncio.wait({*self._waiting, more}, return_when=asyncio.FIRST_COMPLETED)
+                for task in [task for task in self._waiting if task.done()]:
+                    self._waiting.discard(task)
+                    answer = task.result()
+                    if answer.outcome in {"allowed", "rejected"}:
+                        return answer
+            return answer
+        finally:
+            more.cancel()
+            for task in self._waiting:
+                task.cancel()
+            if self._waiting:
+                await asyncio.wait(self._waiting)
 
 
 async def _answer_of(asker: Ask, ask: PermissionAsk) -> PermissionAnswer:

@@ -57,6 +57,7 @@ class Record:
             traces: The folder of traces, if the person wants them.
         """
         self._traces = traces
+        self._stopped = False
         self._journal = journal
         self._session = session
         self._session_id = session.session_id
@@ -71,12 +72,18 @@ class Record:
         if self._new:
             journal.post(self._begin)
 
+    def stop(self) -> None:
+        """Write nothing more: what is told from now on only follows from the process's end."""
+        self._stopped = True
+
     async def append(self, event: AnyEvent) -> Notice | None:
         """Write an event; when this returns, it outlives the process.
 
         Returns:
             What the person should be told: that the session is not saved, the first time it is so.
         """
+        if self._stopped:
+            return None
         self._rows.append(Row(self._count, time.time(), encode(event)))
         self._count += 1
         self._note(event)
@@ -104,6 +111,8 @@ class Record:
         Args:
             messages: Pydantic AI messages, all of them, oldest first.
         """
+        if self._stopped:
+            return
         from pydantic_ai.messages import ModelMessagesTypeAdapter
 
         first = _same(self._kept, messages)

@@ -1,14 +1,14 @@
 """What an old session's events say about its end: whether a turn was cut off, and what stayed open.
 
-Works on events alone and loads no model stack; what the model gets to read of a cut turn is worked
-out by `turns.restore`, when the next turn begins.
+Looking loads no model stack; what the model gets to read of a cut turn is worked out by `turns.restore`,
+when the next turn begins.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -22,6 +22,10 @@ from punie.agent.events import (
     UserMessage,
 )
 from punie.agent.turns.outcome import CUT_OFF
+
+if TYPE_CHECKING:
+    from punie.agent.sessions.brain import Brain
+    from punie.agent.turns.restore import Restored
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +43,23 @@ class Past(NamedTuple):
     """How many of `events` the messages include."""
     until: int
     """How many events there were when it was loaded."""
+
+    def restored(self, brain: Brain, *, goes_on: bool) -> Restored:
+        """Make the model's history whole. Loads the model stack.
+
+        Args:
+            brain: What the next turn thinks with.
+            goes_on: Open calls will be run; otherwise they get results here.
+        """
+        from punie.agent.turns.restore import restore
+
+        return restore(
+            self.messages,
+            self.events[self.told : self.until],
+            tools=brain.tools,
+            limit=brain.spec.result_limit,
+            goes_on=goes_on,
+        )
 
 
 class Cut(NamedTuple):

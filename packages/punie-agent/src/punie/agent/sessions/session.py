@@ -112,9 +112,9 @@ class Session:
             self._record.set_settings({"mode": self.mode, "model": self.model})
 
     @property
-    def silent(self) -> bool:
-        """Whether nothing was said yet."""
-        return not self.events
+    def asking(self) -> bool:
+        """Whether a person is being asked."""
+        return self._questions.open
 
     @property
     def busy(self) -> bool:
@@ -131,6 +131,8 @@ class Session:
         Returns:
             A function that detaches.
         """
+        if asker is not None:
+            self._questions.ask_too(asker)
         return self._readers.add(listener, asker, since=len(self.events))
 
     async def join(self, listener: Listener, *, asker: Ask | None = None) -> Callable[[], None]:
@@ -270,6 +272,12 @@ class Session:
         for cancellation in list(self._turns):
             cancellation.cancel()
 
+    async def leave(self) -> None:
+        """End with the process: what is being asked stays open, for the next one to ask again."""
+        if self._record is not None and self._questions.open:
+            self._record.stop()
+        await self.aclose()
+
     async def aclose(self) -> None:
         """Cancel everything and wait until nothing runs any more."""
         self.cancel()
@@ -362,16 +370,8 @@ class Session:
         """Read the model's history of the process before, once."""
         if self._past is None:
             return None
-        from punie.agent.turns.restore import restore
-
         past, self._past = self._past, None
-        restored = restore(
-            past.messages,
-            past.events[past.told : past.until],
-            tools=brain.tools,
-            limit=brain.spec.result_limit,
-            goes_on=goes_on,
-        )
+        restored = past.restored(brain, goes_on=goes_on)
         self._history = restored.messages
         if self._record is not None:
             self._record.loaded(restored.messages[: len(past.messages)])
