@@ -1,11 +1,12 @@
 """The hub under load: real WebSockets from many agents, real server-sent events to pages.
 
     uv run python benchmarks/hub.py [--agents 200] [--rate 20] [--seconds 60] [--pages 5] [--json]
-    uv run python benchmarks/hub.py approvals | opening | idle | growth
+    uv run python benchmarks/hub.py approvals | states | opening | idle | live | growth
 
 `stream` (the default): each agent sends `rate` updates a second; each page listens to everything.
 Counted are updates that did not arrive or came twice, and the time from an agent's write to a page's
-read. `approvals`: the time from a person's answer to the agent that hears it. `opening`: the time to
+read. `approvals`: the time from a person's answer to the agent that hears it. `states`: the time from an agent
+that changes what it does to a page that shows it. `live`: what a session of Punie's own agent costs. `opening`: the time to
 the first content of a session of 10,000 events. `idle`: memory with 1,000 idle sessions. `growth`: the
 hub's CPU time per update with 50 to 400 agents.
 
@@ -40,6 +41,8 @@ from punie.http.testing import Puppet
 EVENTS = 10_000
 """Events of the session that `opening` opens."""
 APPROVALS = 200
+CHANGES = 300
+LIVE = 50
 IDLE = 1000
 GROWTH = (50, 100, 200, 400)
 
@@ -240,6 +243,69 @@ async def approvals(hub: Hub) -> list[Figure]:
     ]
 
 
+async def states(hub: Hub) -> list[Figure]:
+    """An agent runs, asks, fails and is done; a page sees it."""
+    took: list[float] = []
+    async with browsing(hub) as http, http.get("/api/events") as response:
+        puppet = await hub.agent("s1")
+        lines = response.content
+        for number in range(CHANGES):
+            state = ("running", "requires_action", "idle")[number % 3]
+            began = time.perf_counter()
+            puppet.become("s1", state)
+            async for line in lines:
+                if line.startswith(b"data: ") and f'"working":"{state}"'.encode() in line:
+                    break
+            took.append(1000 * (time.perf_counter() - began))
+        await puppet.aclose()
+    took.sort()
+    return [
+        Figure(f"state to page, p50 (n={CHANGES})", percentile(took, 50), "ms"),
+        Figure("state to page, p95", percentile(took, 95), "ms", 100),
+    ]
+
+
+async def live(hub: Hub) -> list[Figure]:
+    """Sessions of Punie's own agent, in the hub's process."""
+    took: list[float] = []
+    async with browsing(hub) as http:
+        await ready(http)
+        await greeted(http)  # the first one loads the model's stack
+        before = hub.memory()
+        for _ in range(LIVE):
+            began = time.perf_counter()
+            async with http.post("/api/sessions", json={}) as response:
+                await response.read()
+            took.append(1000 * (time.perf_counter() - began))
+        after = hub.memory()
+    took.sort()
+    return [
+        Figure(f"opening a live session, p50 (n={LIVE})", percentile(took, 50), "ms", 5),
+        Figure("opening a live session, p95", percentile(took, 95), "ms"),
+        Figure("memory of a live session", (after - before) / LIVE, "MB", 0.5),
+    ]
+
+
+async def ready(http: aiohttp.ClientSession) -> None:
+    """Wait until Punie's own agent can be used."""
+    async with http.get("/api/events") as response:
+        async for line in response.content:
+            if b'"condition":"ready"' in line:
+                return
+
+
+async def greeted(http: aiohttp.ClientSession) -> None:
+    """Let a session answer once."""
+    async with http.post("/api/sessions", json={}) as response:
+        key = (await response.json())["key"]
+    async with http.post(f"/api/sessions/{key}/prompts", json={"text": "hello"}):
+        pass
+    async with http.get(f"/api/events?session={key}&after=0") as response:
+        async for line in response.content:
+            if b'"stopReason"' in line:
+                return
+
+
 async def asked(http: aiohttp.ClientSession) -> list[dict[str, Any]]:
     """What waits for a person, as soon as something does."""
     async with http.get("/api/events") as response:
@@ -331,7 +397,7 @@ def main() -> None:
         "what",
         nargs="?",
         default="stream",
-        choices=("stream", "approvals", "opening", "idle", "growth"),
+        choices=("stream", "approvals", "states", "opening", "idle", "live", "growth"),
     )
     parser.add_argument("--agents", type=int, default=200)
     parser.add_argument("--rate", type=float, default=20.0, help="updates a second, each agent")
@@ -357,6 +423,10 @@ async def measure(hub: Hub, told: Any) -> list[Figure]:
     match told.what:
         case "approvals":
             return await approvals(hub)
+        case "states":
+            return await states(hub)
+        case "live":
+            return await live(hub)
         case "opening":
             return await opening(hub)
         case "idle":
