@@ -18,7 +18,6 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import fields
 
 from punie.acp.schema._base import UNKNOWN_TAG
 
@@ -61,7 +60,7 @@ class Reader:
 
 def write(value: Any) -> bytes:
     """Encode an object; unknown variants inside it go out as they came."""
-    return msgspec.json.encode(plain(value))
+    return msgspec.json.encode(plain(value) if _holds_unknown(value) else value)
 
 
 def plain(value: Any) -> Any:
@@ -75,5 +74,17 @@ def plain(value: Any) -> Any:
     if value.__struct_config__.tag == UNKNOWN_TAG:
         return getattr(value, "body")  # noqa: B009 - each union has its own type
     encoded = msgspec.to_builtins(value)
-    sent = (field for field in fields(value) if field.encode_name in encoded)
-    return encoded | {field.encode_name: plain(getattr(value, field.name)) for field in sent}
+    names = zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True)
+    sent = {told: plain(getattr(value, name)) for told, name in names if told in encoded}
+    return encoded | sent
+
+
+def _holds_unknown(value: Any) -> bool:
+    """Whether there is anything that does not go out as it is; nearly always there is not."""
+    if isinstance(value, Struct):
+        if value.__struct_config__.tag == UNKNOWN_TAG:
+            return True
+        return any(_holds_unknown(getattr(value, name)) for name in value.__struct_fields__)
+    if isinstance(value, list):
+        return any(map(_holds_unknown, value))
+    return isinstance(value, dict) and any(map(_holds_unknown, value.values()))
