@@ -310,6 +310,48 @@ async def test_a_session_is_forked_when_the_agent_offers_it() -> None:
             await wire.update()  # held back until the client knew the copy
 
 
+async def test_sessions_are_renamed_archived_and_looked_up_when_the_agent_offers_it() -> None:
+    from punie.acp.schema.v2 import unstable
+
+    class Keeping(Agent):
+        capabilities = v2.AgentCapabilities(
+            session=unstable.SessionCapabilities(
+                title=unstable.SessionTitleCapabilities(),
+                archive=unstable.SessionArchiveCapabilities(),
+                status=unstable.SessionStatusCapabilities(),
+            )
+        )
+
+        async def set_session_title(self, params: Any) -> unstable.SetSessionTitleResponse:
+            return unstable.SetSessionTitleResponse(title=params.title.strip())
+
+        async def archive_session(self, params: Any) -> unstable.ArchiveSessionResponse:
+            self.seen.append(params)
+            return unstable.ArchiveSessionResponse()
+
+        async def unarchive_session(self, params: Any) -> unstable.UnarchiveSessionResponse:
+            self.seen.append(params)
+            return unstable.UnarchiveSessionResponse()
+
+        async def session_status(self, params: Any) -> unstable.SessionStatusResponse:
+            return unstable.SessionStatusResponse(status="saved")
+
+    for version in (1, 2):
+        async with opened(version, Keeping) as wire:
+            renamed = await wire.ask("session/set_title", {"sessionId": "s", "title": " New "})
+            assert renamed == {"title": "New"}
+            assert await wire.ask("session/archive", {"sessionId": "s"}) == {}
+            assert await wire.ask("session/unarchive", {"sessionId": "s"}) == {}
+            assert wire.agent.seen[-2:] == [
+                unstable.ArchiveSessionRequest(session_id="s"),
+                unstable.UnarchiveSessionRequest(session_id="s"),
+            ]
+            assert await wire.ask("session/status", {"sessionId": "s"}) == {"status": "saved"}
+            assert (await wire.ask("session/fork", {"sessionId": "s", "cwd": "/"}))[
+                "code"
+            ] == -32601
+
+
 async def test_extensions_pass_both_ways() -> None:
     class Extended(Agent):
         async def ext_method(self, method: str, params: dict[str, Any]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from punie.acp.agent_side.client_proxy import ClientProxy
@@ -182,6 +183,22 @@ class AsV1:
         choices = await self._opened(answer.session_id, answer)
         return unstable.ForkSessionResponse(session_id=answer.session_id, **choices)
 
+    async def set_session_title(self, params: Any) -> Any:
+        """Rename a session."""
+        return await self._unstable("set_session_title", "SetSessionTitle", params)
+
+    async def archive_session(self, params: Any) -> Any:
+        """Put a session out of the way."""
+        return await self._unstable("archive_session", "ArchiveSession", params)
+
+    async def unarchive_session(self, params: Any) -> Any:
+        """Bring a session back."""
+        return await self._unstable("unarchive_session", "UnarchiveSession", params)
+
+    async def session_status(self, params: Any) -> Any:
+        """Tell whether a session is open or kept."""
+        return await self._unstable("session_status", "SessionStatus", params)
+
     async def list_sessions(self, params: v1.ListSessionsRequest) -> v1.ListSessionsResponse:
         """Name the sessions that can be opened."""
         asked = _recast(params, v2.ListSessionsRequest)
@@ -305,6 +322,14 @@ class AsV1:
             complete = options_to_v1(options, booleans=writer.booleans)
             update = v1.ConfigOptionUpdate(config_options=complete)
             await self._speaker.send(session_id, [update])
+
+    async def _unstable(self, attribute: str, stem: str, params: Any) -> Any:
+        """Serve what is not stable in either version, and says the same in both."""
+        older = import_module("punie.acp.schema.v1.unstable")
+        newer = import_module("punie.acp.schema.v2.unstable")
+        handler = self._optional(attribute, attribute)
+        answer = await handler(_recast(params, getattr(newer, f"{stem}Request")))
+        return _recast(answer, getattr(older, f"{stem}Response"))
 
     def _optional(self, attribute: str, method: str) -> Callable[..., Any]:
         handler = getattr(self._agent, attribute, None)

@@ -23,8 +23,9 @@ class DualAgent(Protocol):
 
     Further methods are served when the class has them and `initialize` advertises them, else they
     get -32601: `delete_session`, `set_session_config_option`, `login` and `logout`,
-    `cancel_tool_call`, `cancel_terminal`, and the unstable `fork_session`. Each takes the method's
-    parameters and returns its result, as `punie.acp.methods` lists them for version 2.
+    `cancel_tool_call`, `cancel_terminal`, and the unstable `fork_session`, `set_session_title`,
+    `archive_session`, `unarchive_session` and `session_status`. Each takes the method's parameters
+    and returns its result, as `punie.acp.methods` lists them for version 2.
 
     `async def ext_method(method: str, params: dict[str, Any]) -> Any` serves the requests whose
     names begin with `_` (it raises `RequestError.method_not_found` for those it does not know), and

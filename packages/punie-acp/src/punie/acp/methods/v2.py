@@ -66,14 +66,28 @@ DRAFT: tuple[Method, ...] = (
 )
 """The methods of version 2, which is a draft."""
 
+_MORE: dict[str, Any] = {"version": 2, "stability": "unstable"}
 UNSTABLE_DRAFT: tuple[Method, ...] = (
+    request("session/fork", "fork_session", "ForkSession", **_MORE, needs=f"{_SESSION}.fork"),
     request(
-        "session/fork",
-        "fork_session",
-        "ForkSession",
-        version=2,
-        stability="unstable",
-        needs=f"{_SESSION}.fork",
+        "session/set_title",
+        "set_session_title",
+        "SetSessionTitle",
+        **_MORE,
+        needs=f"{_SESSION}.title",
+    ),
+    request(
+        "session/archive", "archive_session", "ArchiveSession", **_MORE, needs=f"{_SESSION}.archive"
+    ),
+    request(
+        "session/unarchive",
+        "unarchive_session",
+        "UnarchiveSession",
+        **_MORE,
+        needs=f"{_SESSION}.archive",
+    ),
+    request(
+        "session/status", "session_status", "SessionStatus", **_MORE, needs=f"{_SESSION}.status"
     ),
 )
 """What may be added to version 2; only what is served here is listed."""

@@ -7,11 +7,18 @@ from typing import Any
 from punie.acp.schema import v1, v2
 
 
-class _WithFork(v1.SessionCapabilities, frozen=True, kw_only=True):
+class _WithMore(v1.SessionCapabilities, frozen=True, kw_only=True):
     """What `schema.v1.unstable` has too, which is not worth loading at start-up."""
 
-    fork: v1.SessionListCapabilities
-    """An empty object, as all of them are."""
+    # Empty objects, as all of them are.
+    fork: v1.SessionListCapabilities | None = None
+    archive: v1.SessionListCapabilities | None = None
+    status: v1.SessionListCapabilities | None = None
+    title: v1.SessionListCapabilities | None = None
+
+
+_UNSTABLE = ("fork", "archive", "status", "title")
+"""Capabilities of sessions that are no part of the draft."""
 
 
 def initialize_to_v2(params: v1.InitializeRequest) -> v2.InitializeRequest:
@@ -95,20 +102,23 @@ def _prompt(session: v2.SessionCapabilities | None) -> v1.PromptCapabilities:
 def _session(session: v2.SessionCapabilities | None) -> v1.SessionCapabilities:
     if session is None:
         return v1.SessionCapabilities()
-    more = session.additional_directories
+    folders = session.additional_directories
     said: dict[str, Any] = {
         "list": v1.SessionListCapabilities(),
         "resume": v1.SessionResumeCapabilities(),
         "close": v1.SessionCloseCapabilities(),
         "delete": None if session.delete is None else v1.SessionDeleteCapabilities(),
         "additional_directories": None
-        if more is None
+        if folders is None
         else v1.SessionAdditionalDirectoriesCapabilities(),
         "meta": session.meta,
     }
-    if getattr(session, "fork", None) is None:
-        return v1.SessionCapabilities(**said)
-    return _WithFork(fork=v1.SessionListCapabilities(), **said)
+    more: dict[str, Any] = {
+        name: v1.SessionListCapabilities()
+        for name in _UNSTABLE
+        if getattr(session, name, None) is not None
+    }
+    return _WithMore(**said, **more) if more else v1.SessionCapabilities(**said)
 
 
 def _auth_method(method: v2.AuthMethod) -> v1.AuthMethod | None:
