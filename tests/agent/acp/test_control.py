@@ -1,0 +1,93 @@
+"""The person stays in charge: cancelling is quick, also with a question open, and ends the model's work."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from typing import Any
+
+from punie.acp.agent_side import serve_dual
+from punie.acp.schema import v1
+from punie.acp.testing import served
+from punie.agent.acp.agent import PunieAgent
+from punie.agent.runtime import Runtime
+from punie.agent.testing.fake_server import chunk, open_fake_server
+
+ROUNDS = 15
+AT_MOST = 0.01
+"""Seconds at the median."""
+
+
+async def cancelled(editor: Any, prompt: str, begun: Any) -> float:
+    """Cancel a prompt once it has begun; tell how long its answer took."""
+    turn = asyncio.ensure_future(editor.ask(prompt))
+    await editor.until(begun)
+    began = time.perf_counter()
+    await editor.agent.cancel(editor.session_id)
+    response = await turn
+    seconds = time.perf_counter() - began
+    assert response.stop_reason == "cancelled"
+    editor.updates.clear()
+    return seconds
+
+
+async def test_cancelling_is_answered_at_once(opened, editor) -> None:
+    async with opened(editor) as client:
+        said = lambda: client.of(v1.AgentMessageChunk)  # noqa: E731
+        times = [await cancelled(client, "count slowly", said) for _ in range(ROUNDS)]
+    print(f"cancel: {1000 * statistics.median(times):.1f} ms at the median of {ROUNDS}")
+    assert statistics.median(times) < AT_MOST
+
+
+async def test_cancelling_is_answered_at_once_while_a_question_is_open(
+    opened, editor, project
+) -> None:
+    class Silent(type(editor)):
+        """Never answers a question."""
+
+        asked = 0
+
+        async def request_permission(self, params: Any) -> Any:
+            self.asked += 1
+            self.__dict__["changed"].set()
+            await asyncio.Event().wait()
+
+    client_ = Silent()
+    async with opened(client_) as client:
+        times: list[float] = []
+        for number in range(1, ROUNDS + 1):
+            asked = lambda number=number: client.asked == number  # noqa: E731
+            times.append(await cancelled(client, "write b.txt hello", asked))
+    print(f"cancel with a question open: {1000 * statistics.median(times):.1f} ms at the median")
+    assert statistics.median(times) < AT_MOST
+    assert not (project / "b.txt").exists()
+
+
+async def test_cancelling_closes_the_stream_of_the_models_server(
+    editor, project, environment
+) -> None:
+    async with open_fake_server() as server:
+        server.scripts = [[chunk(content="begun"), asyncio.Event()]]
+
+        def make(transport: Any) -> Any:
+            host = lambda: Runtime(model=f"local:{server.url}/fake", environ=environment)  # noqa: E731
+            return serve_dual(lambda proxy: PunieAgent(proxy, host), transport)
+
+        async with served(make, editor) as agent:
+            hello = v1.InitializeRequest(
+                protocol_version=1, client_capabilities=v1.ClientCapabilities()
+            )
+            await agent.initialize(hello)
+            new = await agent.new_session(v1.NewSessionRequest(cwd=str(project), mcp_servers=[]))
+            editor.agent, editor.session_id = agent, new.session_id
+            await cancelled(editor, "go", lambda: editor.of(v1.AgentMessageChunk))
+            async with asyncio.timeout(10):
+                await server.disconnected.wait()
+
+
+async def test_a_second_prompt_waits_for_the_first(opened, editor) -> None:
+    async with opened(editor) as client:
+        first = asyncio.ensure_future(client.ask("read a.txt"))
+        second = asyncio.ensure_future(client.ask("hello"))
+        assert [r.stop_reason for r in await asyncio.gather(first, second)] == ["end_turn"] * 2
