@@ -91,3 +91,33 @@ async def test_a_second_prompt_waits_for_the_first(opened, editor) -> None:
         first = asyncio.ensure_future(client.ask("read a.txt"))
         second = asyncio.ensure_future(client.ask("hello"))
         assert [r.stop_reason for r in await asyncio.gather(first, second)] == ["end_turn"] * 2
+
+
+def steering(editor: Any, text: str, **more: Any) -> Any:
+    prompt = [{"type": "text", "text": text}]
+    params = {"sessionId": editor.session_id, "prompt": prompt, **more}
+    return editor.agent.ext_method("_session/steering", params)
+
+
+async def test_steering_reaches_the_model_of_the_running_turn(opened, editor) -> None:
+    async with opened(editor) as client:
+        turn = asyncio.ensure_future(client.ask("run sleep 0.3; echo slept"))
+        await client.until(
+            lambda: [u for u in client.of(v1.ToolCallUpdate) if u.status == "in_progress"]
+        )
+        assert await steering(client, "read a.txt") == {"outcome": "injected"}
+        assert (await turn).stop_reason == "end_turn"
+        assert [call.title for call in client.of(v1.ToolCall)] == [
+            "sleep 0.3; echo slept",
+            "Read a.txt",
+        ]
+
+
+async def test_steering_begins_a_turn_when_none_runs_or_says_so(opened, editor) -> None:
+    async with opened(editor) as client:
+        required = {"_meta": {"steering": {"idleBehavior": "promptRequired"}}}
+        assert await steering(client, "x", **required) == {"outcome": "promptRequired"}
+        assert await steering(client, "read a.txt") == {"outcome": "startedNewTurn"}
+        await client.until(lambda: client.of(v1.ToolCall))
+        await client.ask("hello")
+        assert await steering(client, "x", **required) == {"outcome": "promptRequired"}

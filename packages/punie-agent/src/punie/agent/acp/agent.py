@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+STEERING = "_session/steering"
+"""Gives a running turn something more; as other agents serve it."""
 SESSION_OPENED = "_punie/session_opened"
 SESSION_CLOSED = "_punie/session_closed"
 """What a client that shares an agent's sessions is told of those that others opened and closed."""
@@ -174,6 +176,16 @@ class PunieAgent:
         return v2.PromptResponse(
             message_id=await self._prompts_here.put(Desk(session, self._here), text)
         )
+
+    async def ext_method(self, method: str, params: dict[str, Any]) -> Any:
+        """Serve the extensions."""
+        if method != STEERING:
+            raise RequestError.method_not_found(method)
+        from punie.agent.acp.steering import steer
+        from punie.agent.commands import Desk
+
+        session = self._session(str(params.get("sessionId", "")))
+        return await steer(Desk(session, self._here), self._prompts_here, params)
 
     async def cancel(self, params: v2.CancelSessionNotification) -> None:
         """Stop a session's turn, and drop the prompts that wait."""

@@ -20,6 +20,7 @@ class _WithFork(v2.SessionCapabilities, frozen=True, kw_only=True):
 def introduction() -> v2.InitializeResponse:
     """Say who this is and what it can do."""
     return v2.InitializeResponse(
+        meta={"steering": {"supported": True}},
         protocol_version=2,
         info=v2.Implementation(name="punie", title="Punie", version=version("punie-agent")),
         capabilities=v2.AgentCapabilities(

@@ -28,6 +28,7 @@ from punie.agent.prompts.instructions import default_instructions, short_instruc
 from punie.agent.tools.base import Tool
 from punie.agent.turns.context import TurnContext
 from punie.agent.turns.execute import execute, parse
+from punie.agent.turns.steering import Steering
 from punie.agent.turns.window import fit
 
 pydantic_ai.BANNER_ENABLED = False
@@ -92,6 +93,7 @@ class Coding(AbstractCapability[object]):
     async def for_run(self, ctx: RunContext[object]) -> Coding:
         """Bind to the context that the run was given, or to a fresh one."""
         if isinstance(ctx.deps, TurnContext):
+            ctx.deps.services.get(Steering, Steering).begin(ctx.enqueue)
             return Coding(self._model, None, ctx.deps)
         if self._new_context is None:
             raise TypeError(f"this agent needs a TurnContext as deps, not {ctx.deps!r}")
