@@ -88,3 +88,26 @@ def test_a_deleted_session_is_gone(asked: Punie) -> None:
     again = asked("sessions", "delete", first)
     assert again.returncode == 2
     assert "see punie sessions list" in again.stderr
+
+
+def test_the_doctor_tells_where_sessions_are_and_whether_they_can_be_read(
+    asked: Punie, home: Path
+) -> None:
+    path = home / ".local" / "state" / "punie" / "sessions.db"
+    (line,) = [line for line in asked("doctor").stdout.splitlines() if "  sessions  " in line]
+    assert line.startswith("ok")
+    assert str(path) in line
+    path.write_bytes(b"no database" * 1000)
+    assert f"move {path} away" in asked("doctor").stdout
+
+
+def test_a_damaged_file_is_one_sentence_in_every_command(asked: Punie, home: Path) -> None:
+    (home / ".local" / "state" / "punie" / "sessions.db").write_bytes(b"no database" * 1000)
+    done = asked("sessions", "list")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "is damaged" in done.stderr
+    assert "Traceback" not in done.stderr
+    answered = asked("ask", "--model", "test", "hello")
+    assert answered.returncode == 0
+    assert answered.stdout == "Hello from Punie's test model.\n"
+    assert "is not being saved" in answered.stderr

@@ -247,7 +247,8 @@ class PunieAgent:
         from punie.agent.acp.options import options_of
         from punie.agent.acp.reader import ClientReader
 
-        if session.id not in self._readers:
+        known = self._readers.get(session.id)
+        if known is None or known.session is not session:  # it was closed by somebody else
             self._readers[session.id] = ClientReader(
                 session,
                 self._client,

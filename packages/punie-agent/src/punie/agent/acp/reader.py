@@ -33,7 +33,7 @@ class ClientReader:
         options: Callable[[], list[v2.SessionConfigOption]],
         before: Callable[[AnyEvent], Awaitable[None]],
     ) -> None:
-        self._session = session
+        self.session = session
         self._client = client
         self._options = options
         self._before = before
@@ -44,12 +44,12 @@ class ClientReader:
     def attach(self) -> None:
         """Hear what happens from now on."""
         if self._detach is None:
-            self._detach = self._session.attach(self._listen, asker=self._ask)
+            self._detach = self.session.attach(self._listen, asker=self._ask)
 
     async def join(self) -> None:
         """Hear what happened, then what happens."""
         self.detach()
-        self._detach = await self._session.join(self._listen, asker=self._ask)
+        self._detach = await self.session.join(self._listen, asker=self._ask)
 
     def detach(self) -> None:
         """Hear nothing more."""
@@ -60,11 +60,11 @@ class ClientReader:
     async def tell_state(self) -> None:
         """Say what the session is doing, as whoever comes must know it."""
         state: v2.StateUpdate = v2.IdleStateUpdate()
-        if self._session.asking:
+        if self.session.asking:
             state = v2.RequiresActionStateUpdate()
-        elif self._session.busy:
+        elif self.session.busy:
             state = v2.RunningStateUpdate()
-        await self._client.session_update(self._session.id, state)
+        await self._client.session_update(self.session.id, state)
 
     @contextmanager
     def choosing(self) -> Generator[None]:
@@ -78,7 +78,7 @@ class ClientReader:
     async def tell_options(self) -> None:
         """Say which options there are now, and what is chosen."""
         update = v2.ConfigOptionUpdate(config_options=self._options())
-        await self._client.session_update(self._session.id, update)
+        await self._client.session_update(self.session.id, update)
 
     async def _listen(self, event: AnyEvent) -> None:
         await self._before(event)
@@ -86,12 +86,12 @@ class ClientReader:
             await self.tell_options()
         update = self._updates.of(event)
         if update is not None:
-            await self._client.session_update(self._session.id, update)
+            await self._client.session_update(self.session.id, update)
 
     async def _ask(self, permission: PermissionAsk) -> PermissionAnswer:
         call = v2.ToolCallPatch(tool_call_id=permission.tool_call_id)
         request = v2.RequestPermissionRequest(
-            session_id=self._session.id,
+            session_id=self.session.id,
             title=permission.title,
             description=permission.reason or None,
             subject=v2.ToolCallPermissionSubject(tool_call=call),

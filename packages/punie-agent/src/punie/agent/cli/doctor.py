@@ -59,6 +59,7 @@ def _findings() -> Iterator[Finding]:
     yield from _servers()
     yield from _programs()
     yield from _files()
+    yield from _sessions()
 
 
 def _mlx() -> Iterator[Finding]:
@@ -134,6 +135,20 @@ def _files() -> Iterator[Finding]:
     ):
         size = f" ({megabytes(path)})" if path.exists() else " (not there yet)"
         yield Finding(True, what, f"{path}{size}")
+
+
+def _sessions() -> Iterator[Finding]:
+    from punie.agent import config
+    from punie.agent.sessions.journal import FILE
+    from punie.agent.sessions.store import problem_of
+
+    path = config.locations().state / FILE
+    if not path.exists():
+        yield Finding(True, "sessions", f"{path} (not there yet)")
+        return
+    problem = problem_of(path)
+    remedy = f"move {path} away; until then sessions end with their process"
+    yield Finding(not problem, "sessions", problem or f"{path} ({megabytes(path)})", remedy)
 
 
 def megabytes(path: Path) -> str:

@@ -73,10 +73,7 @@ def migrate(connection: sqlite3.Connection, where: str) -> None:
     try:
         version = _version(connection)
         if version > VERSION:
-            raise StoreError(
-                f"{where} was written by a newer Punie (format {version}, this one knows {VERSION}):"
-                " update Punie"
-            )
+            raise StoreError(newer(where, version))
         for script in SCRIPTS[version:]:
             for statement in script.split(";\n"):
                 connection.execute(statement)
@@ -85,6 +82,14 @@ def migrate(connection: sqlite3.Connection, where: str) -> None:
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+
+
+def newer(where: str, version: int) -> str:
+    """Say that a file is of a newer version than this."""
+    return (
+        f"{where} was written by a newer Punie (format {version}, this one knows {VERSION}):"
+        " update Punie"
+    )
 
 
 def _version(connection: sqlite3.Connection) -> int:

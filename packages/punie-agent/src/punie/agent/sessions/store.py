@@ -21,7 +21,7 @@ from msgspec import Struct
 from punie.agent.errors import SessionBusyError, StoreError
 from punie.agent.sessions import changes
 from punie.agent.sessions.changes import Change
-from punie.agent.sessions.schema import migrate
+from punie.agent.sessions.schema import VERSION, migrate, newer
 
 MEMORY = ":memory:"
 BUSY = 5.0
@@ -345,6 +345,26 @@ class Store:
             raise StoreError(_sentence(self.path, error)) from error
         except OSError as error:
             raise StoreError(f"{self.path} cannot be opened: {error.strerror or error}") from error
+
+
+def problem_of(path: Path) -> str:
+    """Look at a file of sessions without changing it; empty when it can be used.
+
+    Args:
+        path: An existing file.
+    """
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY)
+        try:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            state = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        return _sentence(path, error)
+    if version > VERSION:
+        return newer(str(path), version)
+    return "" if state == "ok" else f"{path} is damaged ({state})"
 
 
 def _sentence(path: Path, error: sqlite3.DatabaseError) -> str:
