@@ -61,6 +61,16 @@ def test_a_session_is_made_used_listed_and_closed(acpx: Acpx, project: Path) -> 
     assert closed.returncode == 0, closed.stderr
 
 
+def test_it_asks_again_itself_before_it_writes(acpx: Acpx, project: Path) -> None:
+    """Punie may edit freely in this mode, and tells the model that the editor refused."""
+    assert acpx("sessions", "ensure").returncode == 0
+    assert acpx("set-mode", "edit").returncode == 0
+    turn = acpx("--format", "json", "prompt", "write note.txt no")
+    assert "the editor refused to write it" in turn.stdout
+    assert not (project / "note.txt").exists()
+    assert acpx("sessions", "close").returncode == 0
+
+
 def test_a_turn_is_cancelled_from_another_process(acpx: Any) -> None:
     assert acpx("sessions", "ensure").returncode == 0
     with acpx.begin("prompt", "count slowly to 900") as turn:
