@@ -153,7 +153,7 @@ async def test_a_read_only_folder_keeps_its_file(unprivileged: LocalWorkspace) -
 
 async def test_a_folder_is_not_replaced(workspace: LocalWorkspace) -> None:
     (workspace.root / "folder").mkdir()
-    with pytest.raises(OSError, match="not a regular file"):
+    with pytest.raises(IsADirectoryError):
         await workspace.write_text(workspace.root / "folder", "new")
     assert names(workspace.root) == ["folder"]
 

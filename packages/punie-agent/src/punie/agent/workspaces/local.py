@@ -262,6 +262,8 @@ def _writable(target: Path) -> os.stat_result | None:
         old = target.stat()
     except FileNotFoundError:
         return None
+    if stat.S_ISDIR(old.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
     if not stat.S_ISREG(old.st_mode):
         raise OSError(errno.EINVAL, "not a regular file", str(target))
     if not os.access(target, os.W_OK):

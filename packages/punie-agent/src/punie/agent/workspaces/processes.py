@@ -159,9 +159,11 @@ async def _end(transport: asyncio.SubprocessTransport, capture: _Capture) -> Non
         await _wait(capture.finished)
     finally:
         kill_group(group)
-        if not capture.exited.is_set():
-            await _wait(capture.exited)
-        transport.close()
+        try:
+            if not capture.exited.is_set():
+                await _wait(capture.exited)
+        finally:  # Also when who waits is cancelled a second time.
+            transport.close()
 
 
 async def _wait(event: asyncio.Event) -> None:
