@@ -132,6 +132,7 @@ class PunieAgent:
         """Open a copy of a session, which goes its own way."""
         from punie.acp.schema.v2.unstable import ForkSessionResponse
         from punie.agent.acp.options import options_of
+        from punie.agent.acp.servers import connect
         from punie.agent.sessions.manager import new_session_id
 
         cwd = await _folder(params.cwd)
@@ -141,6 +142,7 @@ class PunieAgent:
             session = await self._here.fork_session(
                 params.session_id, new_id=new_id, cwd=cwd, workspace=workspace
             )
+        connect(session, params.mcp_servers)
         self._reader(session).attach()
         options = options_of(session, self._here)
         return ForkSessionResponse(session_id=new_id, config_options=options)
