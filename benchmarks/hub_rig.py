@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -72,7 +72,7 @@ class Hub(NamedTuple):
 
 
 @contextmanager
-def serving() -> Iterator[Hub]:
+def serving() -> Generator[Hub]:
     """Start `punie serve`."""
     with tempfile.TemporaryDirectory() as folder, socket.socket() as free:
         free.bind(("127.0.0.1", 0))

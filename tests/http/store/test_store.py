@@ -11,6 +11,7 @@ from msgspec import Raw
 
 from punie.http.errors import StoreError
 from punie.http.store.base import Checkpoint, Event, SessionKey, Store
+from punie.http.store.migrations import STEPS
 from punie.http.store.sqlite import open_store
 
 OPENERS: dict[str, Callable[[Path], Awaitable[Store]]] = {"sqlite": open_store}
@@ -37,6 +38,15 @@ async def store(
 
 def session_of(store: Store, name: str = "s1") -> SessionKey:
     return store.key_of("punie", name, cwd="/project", at=1.0)
+
+
+def make_old(path: Path) -> None:
+    path.parent.mkdir()
+    connection = sqlite3.connect(path)
+    connection.executescript(STEPS[0] + "PRAGMA user_version = 1;")
+    connection.execute("INSERT INTO sessions VALUES (1, 'punie', 's1', '/', 1.0)")
+    connection.commit()
+    connection.close()
 
 
 def mode_of(path: Path) -> int:
@@ -146,6 +156,34 @@ async def test_forgetting_a_session_keeps_who_answered_what(store: Store) -> Non
     await store.forget(session)
     assert [event.seq for event in await store.events()] == [answered]
     assert await store.search("secret") == []
+
+
+async def test_a_forgotten_session_can_come_anew(store: Store) -> None:
+    old = session_of(store)
+    await store.forget(old)
+    assert await store.sessions() == []
+    new = session_of(store)
+    await store.flush()
+    assert new != old
+    assert [row.key for row in await store.sessions()] == [new]
+
+
+async def test_a_sum_takes_the_place_of_the_last(store: Store) -> None:
+    session, other = session_of(store), session_of(store, "other")
+    given = [store.append(session, "update", b"%d" % n, at=1.0) for n in range(3)]
+    between = store.append(other, "update", b"9", at=1.0)
+    last = store.append(session, "update", b"3", at=1.0)
+    await store.squash(session, first=given[1], last=last, body=b"123")
+    kept = [(event.seq, bytes(event.body)) for event in await store.events()]
+    assert kept == [(given[0], b"0"), (between, b"9"), (last, b"123")]
+
+
+async def test_a_database_of_the_first_version_is_brought_up(path: Path) -> None:
+    make_old(path)
+    store = await open_store(path)
+    (row,) = await store.sessions()
+    assert row.session_id == "s1"
+    await store.aclose()
 
 
 async def test_the_latest_of_a_kind_come_newest_first(store: Store) -> None:

@@ -20,6 +20,7 @@ from punie.http.config import Settings
 from punie.http.inbox import Inbox
 from punie.http.sessions.prompts import Prompts
 from punie.http.sessions.registry import Sessions
+from punie.http.sessions.upkeep import Upkeep
 from punie.http.sse import Feed
 from punie.http.store.base import Event, Store
 from punie.http.store.sqlite import open_store
@@ -61,9 +62,11 @@ async def open_hub(settings: Settings) -> AsyncGenerator[Hub, None]:
     try:
         async with asyncio.TaskGroup() as tasks:
             hub = await _wire(settings, store, tasks)
+            upkeep = tasks.create_task(Upkeep(store, hub.sessions).run())
             try:
                 yield hub
             finally:
+                upkeep.cancel()
                 hub.feed.drop_all()
                 hub.fleet.stop()
     finally:

@@ -97,6 +97,8 @@ class Sessions:
             self._summaries[row.key] = summary
         first = min((summary.seq for summary in self._summaries.values()), default=0)
         async for event in self._all(after=first):
+            if event.session not in self._summaries:
+                continue  # forgotten; only who answered what is left of it
             self._summaries[event.session].apply(event, msgspec.json.decode(event.body))
         for summary in self._summaries.values():
             summary.attached = False
@@ -166,6 +168,21 @@ class Sessions:
         """A session is over."""
         self._drivers.pop(key, None)
         self.record(key, "closed", {})
+
+    async def forget(self, key: SessionKey) -> None:
+        """Close a session and remove what is known of it; who answered what stays.
+
+        Raises:
+            ApiError: Its agent refuses to close it.
+        """
+        summary = self.get(key)
+        if key in self._drivers:
+            await self._drivers[key].close(summary.session_id)
+            del self._drivers[key]
+        del self._summaries[key]
+        self._dirty.discard(key)
+        await self._store.forget(key)
+        self._feed.tell([state_frame("forgotten", msgspec.json.encode({"key": key}))])
 
     def detached(self, driver: Driver) -> None:
         """An agent is gone, and with it its sessions."""

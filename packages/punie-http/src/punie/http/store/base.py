@@ -156,8 +156,19 @@ class Store(Protocol):
         """Find sessions where all words of a query were said, the best first."""
         ...
 
+    async def squash(self, session: SessionKey, *, first: int, last: int, body: bytes) -> None:
+        """Put one update in the place of several that it sums up.
+
+        Args:
+            session: Whose they are.
+            first: The first one's number; all of the session's from here on go.
+            last: The last one's number, which the sum gets; its time is the first one's.
+            body: The sum, which replaces whatever of them a reader has seen.
+        """
+        ...
+
     async def forget(self, session: SessionKey, *, keep: Sequence[Kind] = ("answered",)) -> None:
-        """Remove a session's events, but for some kinds, and its texts."""
+        """Remove a session and its events, but for some kinds; the agent may bring it anew."""
         ...
 
     async def aclose(self) -> None:

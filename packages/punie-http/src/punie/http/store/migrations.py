@@ -35,6 +35,7 @@ STEPS: tuple[str, ...] = (
         tokenize = 'unicode61 remove_diacritics 2'
     );
     """,
+    "ALTER TABLE sessions ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0;",
 )
 
 

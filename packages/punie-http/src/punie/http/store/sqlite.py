@@ -86,7 +86,9 @@ class SqliteStore:
         self.published_seq = self.last_seq
         self._keys: dict[tuple[str, str], SessionKey] = {
             (row[0], row[1]): SessionKey(row[2])
-            for row in self._reader.execute("SELECT agent, session_id, key FROM sessions")
+            for row in self._reader.execute(
+                "SELECT agent, session_id, key FROM sessions WHERE forgotten = 0"
+            )
         }
         self._last_key = self._one("SELECT coalesce(max(key), 0) FROM sessions")
         self._thread = threading.Thread(target=self._write_groups, name="punie-store", daemon=True)
@@ -133,8 +135,27 @@ class SqliteStore:
         """Wait until everything appended so far is safe."""
         await self._execute("", ())
 
+    async def squash(self, session: SessionKey, *, first: int, last: int, body: bytes) -> None:
+        """Put one update in the place of several that it sums up."""
+        # In this order: after a crash between the two nothing is missing.
+        await self._execute(
+            "UPDATE events SET body = ?, at = (SELECT at FROM events WHERE seq = ?) "
+            "WHERE seq = ? AND session = ?",
+            (body, first, last, session),
+        )
+        await self._execute(
+            "DELETE FROM events WHERE session = ? AND seq >= ? AND seq < ?", (session, first, last)
+        )
+
     async def forget(self, session: SessionKey, *, keep: Sequence[Kind] = ("answered",)) -> None:
-        """Remove a session's events and texts."""
+        """Remove a session and its events."""
+        self._keys = {name: key for name, key in self._keys.items() if key != session}
+        # The row stays, under a name that no agent uses: what is kept still names the session.
+        await self._execute(
+            "UPDATE sessions SET forgotten = 1, session_id = session_id || ' ' || key "
+            "WHERE key = ? AND forgotten = 0",
+            (session,),
+        )
         kept = ", ".join("?" * len(keep))
         await self._execute(
             f"DELETE FROM events WHERE session = ? AND kind NOT IN ({kept})", (session, *keep)
@@ -244,7 +265,8 @@ class SqliteStore:
     async def sessions(self) -> list[SessionRow]:
         """All sessions, the oldest first."""
         rows = await self._read(
-            "SELECT key, agent, session_id, cwd, opened_at FROM sessions ORDER BY key"
+            "SELECT key, agent, session_id, cwd, opened_at FROM sessions "
+            "WHERE forgotten = 0 ORDER BY key"
         )
         return [
             SessionRow(key=row[0], agent=row[1], session_id=row[2], cwd=row[3], opened_at=row[4])
