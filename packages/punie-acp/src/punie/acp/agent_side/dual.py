@@ -60,6 +60,9 @@ class DualAgent(Protocol):
         and, in the end, `idle` with a stop reason: for a client of version 1 that is the answer. A
         prompt that is cancelled before it was taken raises a `RequestError` of the code
         `REQUEST_CANCELLED`.
+
+        A client of version 1 knows its own prompts and is not told of them again: they are known by
+        the id that was returned, or, when the message is told before, by the prompt's content.
         """
         ...
 
