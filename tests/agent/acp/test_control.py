@@ -7,7 +7,10 @@ import statistics
 import time
 from typing import Any
 
+import pytest
+
 from punie.acp.agent_side import serve_dual
+from punie.acp.errors import RequestError
 from punie.acp.schema import v1
 from punie.acp.testing import served
 from punie.agent.acp.agent import PunieAgent
@@ -121,3 +124,10 @@ async def test_steering_begins_a_turn_when_none_runs_or_says_so(opened, editor) 
         await client.until(lambda: client.of(v1.ToolCall))
         await client.ask("hello")
         assert await steering(client, "x", **required) == {"outcome": "promptRequired"}
+
+
+async def test_steering_that_says_nothing_is_refused(opened, editor) -> None:
+    async with opened(editor) as client:
+        with pytest.raises(RequestError) as refused:
+            await client.agent.ext_method("_session/steering", {"sessionId": client.session_id})
+        assert refused.value.code == -32602

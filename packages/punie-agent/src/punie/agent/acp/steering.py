@@ -21,6 +21,19 @@ from punie.agent.sessions.session import new_id
 from punie.agent.turns.steering import Steering
 
 
+class _Behavior(msgspec.Struct, rename="camel"):
+    idle_behavior: str = ""
+
+
+class _Meta(msgspec.Struct):
+    steering: _Behavior = msgspec.field(default_factory=_Behavior)
+
+
+class _Params(msgspec.Struct):
+    prompt: list[v2.ContentBlock]
+    meta: _Meta = msgspec.field(name="_meta", default_factory=_Meta)
+
+
 async def steer(desk: Desk, prompts: Prompts, params: dict[str, Any]) -> dict[str, Any]:
     """Put a prompt before the model of the running turn, or begin a turn with it.
 
@@ -33,22 +46,16 @@ async def steer(desk: Desk, prompts: Prompts, params: dict[str, Any]) -> dict[st
         RequestError: They are not what the extension takes.
     """
     try:
-        blocks = msgspec.convert(params.get("prompt"), list[v2.ContentBlock])
+        asked = msgspec.convert(params, _Params)
     except msgspec.ValidationError as error:
-        raise RequestError.invalid_params(str(error), path="$.prompt") from error
+        raise RequestError.invalid_params(str(error), path="$") from error
     session = desk.session
-    text = prompt_text(blocks, root=session.workspace.root)
+    text = prompt_text(asked.prompt, root=session.workspace.root)
     steering = session.services.find(Steering)
     if steering is not None and steering.put(text):
         await session.tell(UserMessage(message_id=new_id(), text=text))
         return {"outcome": "injected"}
-    if _idle_behavior(params) == "promptRequired" and not session.busy:
+    if asked.meta.steering.idle_behavior == "promptRequired" and not session.busy:
         return {"outcome": "promptRequired"}
     await prompts.put(desk, text)
     return {"outcome": "startedNewTurn"}
-
-
-def _idle_behavior(params: dict[str, Any]) -> Any:
-    meta = params.get("_meta") or {}
-    asked = meta.get("steering") or {} if isinstance(meta, dict) else {}
-    return asked.get("idleBehavior") if isinstance(asked, dict) else None
