@@ -11,12 +11,14 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from punie.agent.errors import ConfigError
+from punie.agent.events import PlanEntry
 from punie.agent.tools.base import Call
 from punie.agent.tools.catalog import CATALOG, AnyTool, select
 from punie.agent.tools.edits import EditResult, WriteResult
 from punie.agent.tools.files import ListResult, ReadResult
 from punie.agent.tools.history import BlamedLine, BlameResult, Commit, LogResult
 from punie.agent.tools.language import answers
+from punie.agent.tools.planning import PlanResult
 from punie.agent.tools.pytest_runs import TestsResult
 from punie.agent.tools.quality import LintResult, TypecheckResult
 from punie.agent.tools.refactoring import RefactorResult
@@ -54,6 +56,7 @@ SIGNATURES = {
     "multi_edit": ("path", "edits"),
     "git_log": ("path", "limit"),
     "git_blame": ("path", "line", "limit"),
+    "plan": ("steps",),
 }
 CORE = list(SIGNATURES)[:11]
 EMBEDDED = (
@@ -293,6 +296,9 @@ HEADLINES: dict[str, Result] = {
     "multi_edit": RefactorResult(ok=True, files=("a.py",), places=2),
     "git_log": LogResult(ok=True, path=".", commits=COMMITS),
     "git_blame": BlameResult(ok=True, path="x.py", lines=LINES),
+    "plan": PlanResult(
+        ok=True, entries=(PlanEntry(content="x", status="completed"), PlanEntry(content="y"))
+    ),
 }
 
 

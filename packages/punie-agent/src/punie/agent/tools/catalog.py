@@ -15,7 +15,7 @@ import msgspec
 
 from punie.agent.errors import ConfigError
 from punie.agent.tools.base import CORE, Tool
-from punie.agent.tools.catalog_more import HISTORY, NAVIGATION, REFACTORING
+from punie.agent.tools.catalog_more import HISTORY, NAVIGATION, PLANNING, REFACTORING
 from punie.agent.tools.edits import (
     EditFile,
     EditResult,
@@ -212,7 +212,7 @@ _TOOLS: tuple[AnyTool, ...] = (
 )
 
 CATALOG: Mapping[str, AnyTool] = MappingProxyType({
-    tool.name: tool for tool in (*_TOOLS, *NAVIGATION, *REFACTORING, *HISTORY)
+    tool.name: tool for tool in (*_TOOLS, *NAVIGATION, *REFACTORING, *HISTORY, *PLANNING)
 })
 """Every tool by name, in the order in which models see them."""
 

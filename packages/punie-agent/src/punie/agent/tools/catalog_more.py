@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from punie.agent.tools import history as past
 from punie.agent.tools import navigation as nav
+from punie.agent.tools import planning
 from punie.agent.tools import refactoring as ref
 from punie.agent.tools.base import Tool
 from punie.agent.tools.language import answers
@@ -233,5 +234,20 @@ HISTORY: tuple[AnyTool, ...] = (
         path_arguments=("path",),
         group="history",
         examples=(past.GitBlame(path="src/app.py", line=10),),
+    ),
+)
+
+PLANNING: tuple[AnyTool, ...] = (
+    Tool(
+        name="plan",
+        kind="think",
+        risk="read",
+        description="Show the person the steps of the task and how far they are.",
+        arguments=planning.Plan,
+        result=planning.PlanResult,
+        run=planning.plan,
+        title=lambda args: "Plan",
+        group="planning",
+        examples=(planning.Plan(steps="[x] Find the bug\n[~] Fix it\n[ ] Run the tests"),),
     ),
 )

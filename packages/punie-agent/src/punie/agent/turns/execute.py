@@ -15,12 +15,14 @@ import msgspec
 from punie.agent.events import (
     DiffContent,
     Location,
+    PlanUpdate,
     TerminalContent,
     TextContent,
     ToolCallUpdate,
     ToolContent,
 )
 from punie.agent.tools.base import Call, Tool
+from punie.agent.tools.planning import PlanResult
 from punie.agent.tools.results import Result, render, to_json
 from punie.agent.turns.checked import check_edit
 from punie.agent.turns.context import REPEATS, TurnContext
@@ -245,6 +247,8 @@ class _Run:
             content = (self.live.terminal,)  # it keeps showing its output after its end
         self.context.close(self.id, status, ok=result.ok)
         await self._update(status=status, raw_output=to_json(result), content=content)
+        if isinstance(result, PlanResult) and result.ok:
+            await self.context.emitter.emit(PlanUpdate(entries=result.entries))
         if not self.nested:
             await self._mind_circles(text)
         return Executed("done", text, result)
