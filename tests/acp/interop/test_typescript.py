@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import runpy
 import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from aiohttp import web
 
-from punie.acp.agent_side import serve
+from punie.acp.agent_side import serve, serve_dual
 from punie.acp.client_side import connect
 from punie.acp.schema import v1
 from punie.acp.testing import INITIALIZE, RecordingClient
@@ -214,25 +215,40 @@ def test_a_client_that_asks_for_a_later_version_gets_the_latest_there_is(
 # Over WebSocket
 
 
-@pytest.fixture
-async def endpoint() -> AsyncIterator[str]:
-    """The URL of an agent made here."""
-    served = Endpoint(lambda transport, _: serve(BenchAgent, transport))
+@asynccontextmanager
+async def mounted(endpoint: Endpoint) -> AsyncIterator[str]:
+    """The URL of an endpoint."""
     app = web.Application()
-    app.router.add_get("/acp", served.handle)
+    app.router.add_get("/acp", endpoint.handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     yield f"ws://127.0.0.1:{runner.addresses[0][1]}/acp"
-    await served.aclose()
+    await endpoint.aclose()
     await runner.cleanup()
 
 
-async def test_its_websocket_client_is_served(typescript: Typescript, endpoint: str) -> None:
+async def test_its_websocket_client_is_served(typescript: Typescript) -> None:
     steps = [HELLO, new("/"), {"prompt": "bench:stream:500:100"}, {"prompt": "nonsense"}]
-    seen = await asyncio.to_thread(typescript, "v1", [endpoint], steps)
+    endpoint = Endpoint(lambda transport, _: serve(BenchAgent, transport))
+    async with mounted(endpoint) as url:
+        seen = await asyncio.to_thread(typescript, "v1", [url], steps)
     assert seen["results"][2] == {"answer": {"stopReason": "end_turn"}, "updates": 500}
     assert seen["results"][3]["error"]["code"] == -32602
+
+
+async def test_its_websocket_client_of_version_2_is_served(
+    typescript: Typescript, project: Path
+) -> None:
+    path = Path(__file__).parents[3] / "examples" / "acp_dual_agent.py"
+    example: dict[str, Any] = runpy.run_path(str(path))
+    endpoint = Endpoint(lambda transport, _: serve_dual(example["EchoAgent"], transport))
+    steps = [HELLO_2, new_2(project), {"prompt": "hello"}, {"prompt": "again"}]
+    async with mounted(endpoint) as url:
+        seen = await asyncio.to_thread(typescript, "v2", [url], steps)
+    assert seen["results"][0]["protocolVersion"] == 2
+    assert [turn["idle"]["stopReason"] for turn in seen["results"][2:]] == ["end_turn"] * 2
+    assert states(seen) == ["running", "idle"] * 2
 
 
 def text(session_id: str, said: str) -> v1.PromptRequest:
