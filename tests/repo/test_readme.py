@@ -32,7 +32,7 @@ def test_readme_and_ci_run_the_tests_with_the_same_command(root: Path, readme: s
 def test_readme_shows_the_two_commands_of_a_newcomer(readme: str) -> None:
     lines = shell_lines(readme)
     first = lines.index("pip install uv")
-    assert lines[first + 1] == 'uv run punie ask "Run the tests in tests/acp"'
+    assert lines[first + 1] == 'uv run punie ask "Run the tests in tests/cli"'
     assert lines[first + 2] == "uv run pytest"
 
 
