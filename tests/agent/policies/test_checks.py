@@ -13,12 +13,15 @@ from pydantic_ai.messages import ModelRequest, ToolReturnPart, UserPromptPart
 
 from punie.agent.config import CheckSettings
 from punie.agent.events import Notice, ToolCallUpdate
+from punie.agent.permissions.gate import Standing
+from punie.agent.permissions.remembered import Answers as Remembered
 from punie.agent.policies.base import Change, Finding, policy, subtract
 from punie.agent.policies.builtin import affected_tests, syntax
 from punie.agent.policies.checks import Checks
 from punie.agent.policies.load import Loaded, load_installed
 from punie.agent.policies.project import find_own
-from punie.agent.testing import Answers, Call, Requests
+from punie.agent.sessions.session import Session
+from punie.agent.testing import Answers, Call, Recorder, Requests, brain_opener
 from punie.agent.tools.base import Call as ToolCall
 from punie.agent.workspaces.local import LocalWorkspace
 
@@ -204,6 +207,31 @@ async def test_rules_that_changed_are_another_question(play: Callable[..., Any])
     put(scene.root, ".punie/policies/own.py", OWN)
     await scene.session.prompt("write")
     assert len(person.asked) == 2
+
+
+async def test_trust_that_was_given_for_good_is_remembered_for_exactly_these_files(
+    tmp_path: Path,
+) -> None:
+    root, file = tmp_path / "project", tmp_path / "permissions.jsonl"
+    put(root, ".punie/policies/own.py", OWN)
+    people = [Answers("allow_always"), Answers("reject_once"), Answers("reject_once")]
+    for number, person in enumerate(people):
+        if number == 2:
+            put(root, ".punie/policies/own.py", OWN + "\n")
+        session = Session(
+            "s",
+            workspace=LocalWorkspace(root),
+            mode="edit",
+            open_brain=brain_opener([[write("a.txt", f"{number}")], ["done"]]),
+            standing=Standing(answers=Remembered(file, root)),
+        )
+        session.attach(Recorder(), asker=person)
+        await session.prompt("write")
+        await session.aclose()
+    assert [len(person.asked) for person in people] == [1, 0, 1]
+    name = people[0].asked[0].options[1].name
+    assert name.startswith("Always allow `Run this project's own checks")
+    assert name.endswith(" in this project")
 
 
 @pytest.mark.parametrize(
