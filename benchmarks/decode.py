@@ -47,7 +47,7 @@ class Counted(NamedTuple):
 
 def main() -> None:
     """Count, and print the table or JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Decode steps of tool calls.")
     parser.add_argument("-n", type=int, default=len(PROMPTS), help="prompts (default: all)")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -72,7 +72,7 @@ def count(prompts: tuple[str, ...]) -> list[Counted]:
     try:
         jumped = [_call(engine, prompt) for prompt in prompts]
         guide: Any = vars(decoding)["_Guide"]
-        forced, guide.forced = guide.forced, lambda _self: []
+        forced, guide.forced = guide.forced, _nothing
         try:
             plain = [_call(engine, prompt) for prompt in prompts]
         finally:
@@ -86,6 +86,11 @@ def count(prompts: tuple[str, ...]) -> list[Counted]:
         Counted(prompt, quick.text, quick.steps, slow.steps)
         for prompt, quick, slow in zip(prompts, jumped, plain, strict=True)
     ]
+
+
+def _nothing(_guide: object) -> list[int]:
+    """Force no token."""
+    return []
 
 
 def _call(engine: Engine, prompt: str) -> Finished:
