@@ -124,3 +124,12 @@ async def test_what_was_mended_is_said(server: FakeServer) -> None:
         "read_file: written as text",
         "read_file: ReadFile read as read_file",
     ]
+
+
+def test_the_page_about_repairs_names_every_model_and_counts_the_corpus() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "repairs.md").read_text(encoding="utf-8")
+    names = {line["model"] for line in lines("as_text", "as_calls")}
+    calls, cut, others = (len(lines(*n)) for n in (("as_text", "as_calls"), ("cut",), ("no_call",)))
+    assert sorted(name for name in names if name not in page) == []
+    assert f"{calls} of {calls} malformed calls" in page
+    assert f"{cut} cut calls and {others} answers" in page

@@ -27,6 +27,7 @@ from punie.agent.models.cache import OnProgress, ignore_progress
 from punie.agent.models.spec import ModelSpec
 from punie.agent.models.sse import ChatStream, error_text
 from punie.agent.models.streaming import whole
+from punie.agent.models.tls import context_for
 
 PROVIDER = "local"
 CONNECT_TIMEOUT = 5.0
@@ -120,7 +121,9 @@ class ChatModel(Model):
         """
         settings, params = self.prepare_request(model_settings, model_request_parameters)
         body = self._body(messages, cast("Mapping[str, Any]", settings or {}), params)
-        async with httpx2.AsyncClient(timeout=self._timeout, trust_env=False) as client:
+        async with httpx2.AsyncClient(
+            timeout=self._timeout, trust_env=False, verify=context_for(self.url)
+        ) as client:
             mended: list[str] = []
             response = await self._sent(client, body, mended)
             try:

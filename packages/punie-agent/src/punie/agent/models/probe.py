@@ -56,6 +56,8 @@ async def probe(model: Model, prompt: str) -> str:
 def _check_listed(model: ChatModel) -> None:
     answering = servers.look([model.url], timeout=5)
     listed = answering[0].models if answering else ()
+    if answering and not listed:
+        return  # the id in its answer has to do
     if model.model_name not in listed:
         have = ", ".join(listed) or "nothing"
         raise ModelUnavailableError(

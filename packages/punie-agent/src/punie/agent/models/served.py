@@ -23,6 +23,8 @@ from typing import Any, TypeAlias, cast
 
 from msgspec import Struct
 
+from punie.agent.models.tls import context_for
+
 OLLAMA_WINDOW = 4_096
 """Tokens that Ollama gives a model, unless it was told otherwise, on a machine of up to 24 GB."""
 SMALL_WINDOW = 8_192
@@ -98,7 +100,9 @@ class _Asker:
         import httpx2
 
         try:
-            with httpx2.Client(timeout=self._timeout, trust_env=False) as client:
+            with httpx2.Client(
+                timeout=self._timeout, trust_env=False, verify=context_for(self._root)
+            ) as client:
                 url = f"{self._root}{path}"
                 response = client.get(url) if body is None else client.post(url, json=body)
             answer: object = response.json() if response.status_code == 200 else None

@@ -13,6 +13,8 @@ from typing import Any, cast
 
 from msgspec import Struct
 
+from punie.agent.models.tls import context_for
+
 LOOK_TIMEOUT = 0.5
 """Seconds that a server of this machine may take to list its models."""
 
@@ -84,9 +86,12 @@ def _ask(url: str, timeout: float) -> Answering | None:
 
     try:
         # Straight to this machine: a proxy from the environment would only be in the way.
-        with httpx2.Client(timeout=timeout, trust_env=False) as client:
+        with httpx2.Client(timeout=timeout, trust_env=False, verify=context_for(url)) as client:
             response = client.get(f"{url}/models")
         body: object = response.json()
+    except (httpx2.RemoteProtocolError, httpx2.ReadError):
+        # mlx_lm.server without a Hugging Face cache breaks off when it is asked for its list.
+        return Answering(url=url, models=())
     except (httpx2.HTTPError, ValueError):
         return None
     if response.status_code != 200 or not isinstance(body, dict):
