@@ -21,7 +21,8 @@ from punie.agent.models.embedded.spec import embedded_spec, shipped_adapter
 from punie.agent.models.http import ChatModel
 from punie.agent.models.probe import probe
 from punie.agent.models.served import ask_about
-from punie.agent.sessions.session import Brain, Session
+from punie.agent.sessions.brain import Brain
+from punie.agent.sessions.session import Session
 from punie.agent.testing import Recorder
 from punie.agent.tools.catalog import select
 from punie.agent.turns.build import build_agent
