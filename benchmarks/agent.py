@@ -29,16 +29,15 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-WORDS = 4_000
-STEPS = 24
+from scripted_model import WORDS, Model, handler
+
 TIMEOUT = 60.0
 """Seconds until a silent agent is killed."""
 PEERS = {
@@ -46,129 +45,6 @@ PEERS = {
     "fast-agent": ("fast-agent-acp", ["fast-agent-acp", "--model", "generic.fake"]),
 }
 """Distribution and command of each peer."""
-
-
-@dataclass
-class Model:
-    """What the scripted model does next, and what it saw."""
-
-    task: str = "edit"
-    held: float = 0.0
-    """Seconds in which it held a request, in this turn."""
-    arrivals: list[float] = field(default_factory=list[float])
-    """When requests came, on the clock of `time.perf_counter`."""
-    cpu: list[float] = field(default_factory=list[float])
-    """CPU of the agent at each arrival."""
-    first_chunk: float = 0.0
-    measure: Callable[[], float] | None = None
-
-    def begin(self, task: str) -> None:
-        """Start a turn."""
-        self.task, self.held, self.first_chunk = task, 0.0, 0.0
-        self.arrivals, self.cpu = [], []
-
-    def reply(self, body: dict[str, Any]) -> list[dict[str, Any]]:
-        """Decide what is streamed."""
-        turn = 0
-        for message in reversed(body["messages"]):
-            if message["role"] == "user":
-                break
-            turn += message["role"] == "tool"
-        tools = [tool["function"] for tool in body.get("tools", [])]
-        if self.task == "stream":
-            return [{"content": f"word{n} "} for n in range(WORDS)]
-        if self.task == "steps" and turn < STEPS:
-            return [_call(tools, ("read_file", "read", "read_text_file"), line=turn + 1)]
-        if self.task == "edit" and turn == 0:
-            return [_call(tools, ("read_file", "read", "read_text_file"))]
-        if self.task == "edit" and turn == 1:
-            return [_call(tools, ("edit_file", "replace", "edit", "write_file", "write_text_file"))]
-        return [{"content": "done"}]
-
-
-_VALUES = {"old": "value = {n}", "new": "value = {m}"}
-_count = 0
-
-
-def _call(tools: list[dict[str, Any]], names: Sequence[str], line: int = 1) -> dict[str, Any]:
-    """Call the first tool of these names that the agent offers, with arguments that it takes."""
-    global _count
-    offered = {tool["name"].rpartition("__")[2].rpartition("-")[2]: tool for tool in tools}
-    tool = next((offered[name] for name in names if name in offered), None)
-    if tool is None:
-        raise SystemExit(f"the agent offers none of {names}: {sorted(offered)}")
-    arguments: dict[str, Any] = {}
-    for name, schema in tool["parameters"].get("properties", {}).items():
-        low = name.lower()
-        if "path" in low or low == "file":
-            arguments[name] = str(_target)
-        elif low.startswith("old"):
-            arguments[name] = f"value = {_count}\n"
-        elif low.startswith("new") or low in {"content", "contents", "text"}:
-            arguments[name] = f"value = {_count + 1}\n"
-        elif low in {"line", "offset", "start_line"} and line > 1:
-            arguments[name] = line
-        elif name in tool["parameters"].get("required", []):
-            arguments[name] = "x" if schema.get("type") == "string" else 1
-    if tool["name"] not in {"read_file", "read_text_file"} and "read" not in tool["name"]:
-        _count += 1
-    function = {"name": tool["name"], "arguments": json.dumps(arguments)}
-    return {
-        "tool_calls": [
-            {"index": 0, "id": f"c{time.time_ns()}", "type": "function", "function": function}
-        ]
-    }
-
-
-_target = Path()
-
-
-def _handler(model: Model) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            found = self.path.endswith("/models")
-            self._send(200 if found else 404, json.dumps({"data": [{"id": "fake"}]}).encode())
-
-        def do_POST(self) -> None:
-            raw = self.rfile.read(int(self.headers["Content-Length"]))
-            if not self.path.endswith("/chat/completions"):
-                self._send(404, b"{}")
-                return
-            began = time.perf_counter()
-            model.arrivals.append(began)
-            if model.measure is not None:
-                model.cpu.append(model.measure())
-            body = json.loads(raw)
-            deltas = model.reply(body)
-            finish = "tool_calls" if "tool_calls" in deltas[0] else "stop"
-            self.send_response(200)
-            self.send_header("Content-Type", "text/event-stream")
-            self.end_headers()
-            for delta in deltas:
-                self._chunk({
-                    "index": 0,
-                    "delta": {"role": "assistant", **delta},
-                    "finish_reason": None,
-                })
-                model.first_chunk = model.first_chunk or time.perf_counter()
-            self._chunk({"index": 0, "delta": {}, "finish_reason": finish})
-            self.wfile.write(b"data: [DONE]\n\n")
-            model.held += time.perf_counter() - began
-
-        def _chunk(self, choice: dict[str, Any]) -> None:
-            chunk = {"id": "x", "object": "chat.completion.chunk", "created": 0, "model": "fake"}
-            self.wfile.write(f"data: {json.dumps({**chunk, 'choices': [choice]})}\n\n".encode())
-
-        def _send(self, status: int, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
-
-    return Handler
 
 
 class AgentProcess:
@@ -313,13 +189,12 @@ class Figure(NamedTuple):
 @contextmanager
 def place() -> Generator[tuple[Path, dict[str, str]]]:
     """Make a project with a file to edit, and an environment of a fresh person."""
-    global _target, _count
     with tempfile.TemporaryDirectory() as name:
         home, project = Path(name) / "home", Path(name) / "project"
         home.mkdir()
         project.mkdir()
-        _target, _count = project / "app.py", 0
-        _target.write_text("value = 0\n" + "# a line\n" * 40)
+        target = project / "app.py"
+        target.write_text("value = 0\n" + "# a line\n" * 40)
         kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         yield (
             project,
@@ -340,7 +215,7 @@ def turns(agent: AgentProcess, model: Model, session_id: str, n: int) -> list[Fi
         wall = agent.prompt(session_id, "raise the value")
         walls.append(wall - model.held)
         cpus.append(agent.cpu() - before)
-        if f"value = {_count}\n" not in _target.read_text(encoding="utf-8"):
+        if f"value = {model.count}\n" not in model.target.read_text(encoding="utf-8"):
             raise RuntimeError("the edit was not made")
     model.begin("steps")
     agent.prompt(agent.session(), "read it line by line")
@@ -438,7 +313,7 @@ def main() -> int:
     parser.add_argument("--peers", action="store_true", help="measure agentao and fast-agent too")
     options = parser.parse_args()
     model = Model()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(model))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(model))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}/v1"
     punie = [sys.executable, "-X", "frozen_modules=on", "-m", "punie", "acp", "--no-attach"]
@@ -475,6 +350,7 @@ def _measured(
         agent = AgentProcess(command, project, environ | extra)
         try:
             agent.initialize()
+            model.target, model.count = project / "app.py", 0
             model.begin("say")
             figures = turns(agent, model, agent.session(), n)
             if whole:
