@@ -16,7 +16,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from punie.agent.events import AnyEvent, PermissionRequested, StateUpdate, ToolCallUpdate
+from punie.agent.events import (
+    AnyEvent,
+    FilesChanged,
+    PermissionRequested,
+    StateUpdate,
+    ToolCallUpdate,
+)
 from punie.agent.runtime import Runtime
 from punie.agent.sessions.session import Session
 from punie.agent.testing import Answers, Recorder
@@ -49,8 +55,20 @@ SEED = 20261124
 decode = msgspec.json.Decoder(AnyEvent).decode
 
 
-def run_until(root: Path, *arguments: str, stop: Callable[[list[bytes], float], bool]) -> list[Any]:
-    """Start the child, kill it when told to, and give the events that it had heard."""
+def run_until(
+    root: Path,
+    *arguments: str,
+    stop: Callable[[list[bytes], float], bool],
+    clock: bytes = b"user_message",
+) -> list[Any]:
+    """Start the child, kill it when told to, and give the events that it had heard.
+
+    Args:
+        root: Its folder.
+        arguments: The mode and the prompts.
+        stop: Told the lines so far, and the seconds since a line had `clock` in it.
+        clock: Starts the clock.
+    """
     child = subprocess.Popen(
         [sys.executable, "-c", CHILD, str(root), *arguments],
         stdout=subprocess.PIPE,
@@ -62,7 +80,7 @@ def run_until(root: Path, *arguments: str, stop: Callable[[list[bytes], float], 
     while child.poll() is None:
         select.select([child.stdout], [], [], 0.005)
         heard += child.stdout.read() or b""
-        first = first or (time.perf_counter() if heard else 0.0)
+        first = first or (time.perf_counter() if clock in heard else 0.0)
         if stop(heard.splitlines(), time.perf_counter() - first if first else 0.0):
             child.send_signal(signal.SIGKILL)
             child.wait()
@@ -92,7 +110,11 @@ async def test_what_was_heard_before_a_kill_is_there_and_the_next_turn_goes_on(
 ) -> None:
     moment = random.Random(SEED + number).uniform(0.0, 0.4)
     prompts = [f"write {n}.txt {'x' * 500}" if n % 2 else "read a.txt" for n in range(2000)]
-    heard = run_until(project, "edit", *prompts, stop=lambda _, seconds: seconds > moment)
+    # At first a process mostly loads the model stack; later it mostly works.
+    clock = b"user_message" if number < 2 else b'"idle"'
+    heard = run_until(
+        project, "edit", *prompts, stop=lambda _, seconds: seconds > moment, clock=clock
+    )
     assert heard
     runtime, session = await load(project)
     try:
@@ -171,3 +193,33 @@ async def test_a_turn_that_was_killed_can_be_undone(project: Path) -> None:
     finally:
         await runtime.aclose()
     assert (project / "b.txt").read_bytes() == b"before\r\n"
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("number", range(6))
+async def test_a_kill_between_writes_leaves_what_can_be_undone_exactly(
+    project: Path, number: int
+) -> None:
+    """Turn n writes `n` into the file n % 3."""
+    moment = random.Random(SEED * 2 + number).uniform(0.0, 0.5)
+    prompts = [f"write {n % 3}.txt {n}" for n in range(2000)]
+    run_until(project, "edit", *prompts, stop=lambda _, seconds: seconds > moment, clock=b'"idle"')
+    runtime, session = await load(project)
+    try:
+        *_, changed = [event for event in session.events if isinstance(event, FilesChanged)]
+        (file,) = changed.files
+        after = texts(project)
+        written = int(after[file.name])
+        before = after | {file.name: str(written - 3)}
+        if written < 3:
+            del before[file.name]
+        await session.undo()
+        assert texts(project) == before
+        await session.undo()
+        assert texts(project) == after
+    finally:
+        await runtime.aclose()
+
+
+def texts(project: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in project.glob("[0-9].txt")}

@@ -64,6 +64,16 @@ async def test_a_turn_that_changed_nothing_lists_nothing(process: Start, root: P
     assert not [event for event in session.events if isinstance(event, FilesChanged)]
 
 
+async def test_a_turn_that_changed_nothing_is_passed_over(process: Start, root: Path) -> None:
+    same = write("a.txt", "1")
+    async with process([[same], ["ok"], [same], ["ok"]], mode="edit") as only:
+        session = only.open()
+        await session.prompt("write")
+        await session.prompt("write it again")
+        await session.undo()
+    assert not (root / "a.txt").exists()
+
+
 async def test_undo_puts_back_bytes_mode_and_absence_and_undoes_itself(
     process: Start, root: Path
 ) -> None:

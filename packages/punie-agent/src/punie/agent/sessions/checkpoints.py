@@ -72,7 +72,7 @@ class Checkpoints:
         if not changes or changes[0].what != "turn" or changes[0].checkpoint in announced:
             return False
         self._number = changes[0].checkpoint
-        self._current = {change.path: change for change in changes}
+        self._current = {change.path: _settled(change) for change in changes}
         return True
 
     @asynccontextmanager
@@ -90,7 +90,7 @@ class Checkpoints:
         if not self._changing:
             return None
         self._changing = False
-        return self._told(await self._journal.run(lambda _store, _owner: self._close()))
+        return self._told(await self._journal.run(lambda store, _: self._close(store)))
 
     async def before_write(self, path: Path, text: str) -> None:
         """Keep what a file is, and note what it is about to become."""
@@ -171,7 +171,7 @@ class Checkpoints:
                 f"The files could not all be put back: {error}. /undo goes back to where you were."
             ) from error
         finally:
-            summary = await self._journal.run(lambda _store, _owner: self._close())
+            summary = await self._journal.run(lambda store, _: self._close(store))
         if (told := self._told(summary)) is None:
             raise UndoError("There is nothing to take back: the files are what they were.")
         return told
@@ -246,9 +246,13 @@ class Checkpoints:
         if written:
             store.save_changes(self._session_id, written)
 
-    def _close(self) -> list[Change]:
+    def _close(self, store: Store) -> list[Change]:
+        """End the checkpoint; a file that is what it was is no part of it."""
         changes, self._current = list(self._current.values()), {}
-        return changes
+        same = [change for change in changes if change.after[-1] == change.before.state]
+        if same:
+            store.drop_changes(self._session_id, same)
+        return [change for change in changes if change not in same]
 
     def _told(self, changes: Iterable[Change]) -> FilesChanged | None:
         files: list[ChangedFile] = []
@@ -257,8 +261,6 @@ class Checkpoints:
         for change in changes:
             number, what = change.checkpoint, change.what
             before, after = change.before.state, change.after[-1]
-            if before == after:
-                continue
             files.append(
                 ChangedFile(
                     path=change.path,
@@ -274,6 +276,13 @@ class Checkpoints:
     def _shown(self, path: str) -> str:
         root = self._workspace.root
         return str(Path(path).relative_to(root)) if root in Path(path).parents else path
+
+
+def _settled(change: Change) -> Change:
+    """Find out whether a write that was cut off was made."""
+    now = look(Path(change.path)).state
+    found = [state for state in change.after if _is_one_of(now, [state])]
+    return replace(change, after=(now,)) if found else change
 
 
 def _with_text(held: Held, text: str | None) -> Held:

@@ -278,6 +278,15 @@ class Store:
             for change in made:
                 changes.save(run, session_id, change)
 
+    def drop_changes(self, session_id: str, made: Sequence[Change]) -> None:
+        """Forget changes that changed nothing."""
+        with self._transaction() as run:
+            for change in made:
+                run(
+                    "DELETE FROM changes WHERE session = ? AND checkpoint = ? AND path = ?",
+                    (session_id, change.checkpoint, change.path),
+                )
+
     def changes(self, session_id: str, checkpoint: int | None = None) -> list[Change]:
         """Read what a session changed, oldest first.
 
