@@ -58,15 +58,7 @@ class Change(Struct, frozen=True, kw_only=True):
 
     def imports(self, *modules: str) -> bool:
         """Tell whether the new text imports any of some packages."""
-        for node in ast.walk(self.tree):
-            names: list[str] = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                names = [node.module or ""]
-            if any(name.split(".")[0] in modules for name in names):
-                return True
-        return False
+        return not _imported(self.new).isdisjoint(modules)
 
     def calls(self, *names: str) -> Iterator[ast.Call]:
         """Find calls of some functions, named as in the code: `print`, `app.run`, or `.save`."""
@@ -168,6 +160,18 @@ def parse(text: str) -> ast.Module | None:
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
     return None
+
+
+@functools.lru_cache(maxsize=32)
+def _imported(text: str) -> frozenset[str]:
+    """Name the packages that a text imports; each rule asks, so it is worked out once."""
+    found: set[str] = set()
+    for node in ast.walk(parse(text) or ast.Module(body=[], type_ignores=[])):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").split(".")[0])
+    return frozenset(found)
 
 
 def _as_f_string(match: re.Match[str]) -> str:

@@ -13,7 +13,7 @@ from fnmatch import fnmatch
 from punie.agent.config import CheckSettings
 from punie.agent.policies import builtin
 from punie.agent.policies.base import Change, Finding
-from punie.agent.policies.load import Loaded, load_installed
+from punie.agent.policies.load import Loaded, installed
 from punie.agent.policies.project import Own, find_own, run_own
 from punie.agent.tools.base import Call
 
@@ -70,7 +70,7 @@ class Checks:
 
     def _installed(self, changes: list[Change]) -> list[Finding]:
         if self._loaded is None:
-            self._loaded = load_installed()
+            self._loaded = installed()
             self.broken |= self._loaded.broken
         findings: list[Finding] = []
         for policy in self._loaded.policies:

@@ -6,6 +6,7 @@ policies. One that cannot be loaded is listed with its reason and takes nothing 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
@@ -22,6 +23,12 @@ class Loaded(NamedTuple):
     policies: tuple[Policy, ...]
     broken: dict[str, str]
     """Reasons, by entry point or file."""
+
+
+@functools.cache
+def installed() -> Loaded:
+    """Give the policies of every installed distribution, loaded once for the process."""
+    return load_installed()
 
 
 def load_installed(points: Iterable[EntryPoint] | None = None) -> Loaded:
