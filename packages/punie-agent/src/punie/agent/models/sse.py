@@ -71,34 +71,47 @@ class ChatStream(StreamedResponse):
     _open: dict[object, _OpenCall] = field(default_factory=dict[object, _OpenCall], init=False)
     _done_calls: list[_OpenCall] = field(default_factory=list[_OpenCall], init=False)
     _ids: set[str] = field(default_factory=set[str], init=False)
+    _untold: list[str] = field(default_factory=list[str], init=False)
+    """Text of one kind that was not told yet."""
+    _untold_key: tuple[Kind, int] = field(default=("text", 0), init=False)
+    _done: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         """Hold back text only when there is something to call."""
         self._gate = TextGate(tool["function"]["name"] for tool in self._tools)
 
     async def _get_event_iterator(self) -> AsyncIterator[ModelResponseStreamEvent]:
-        async for chunk in self._chunks():
-            self._note_usage(chunk)
-            if answered := chunk.get("model"):
-                self.provider_details = {**(self.provider_details or {}), "model": answered}
-            for choice in chunk.get("choices") or ():
-                for event in self._choice(choice):
+        async for lines in self._lines():
+            failure: ModelAPIError | None = None
+            for line in lines:
+                try:
+                    chunk = self._read(line)
+                except ModelAPIError as error:
+                    failure = error
+                    break
+                for event in self._chunk(chunk):
                     yield event
-        for event in self._end():
+            # What came together is told together: a fast model costs no event for each word.
+            for event in self._tell():
+                yield event
+            if failure is not None:
+                raise failure
+            if self._done:
+                break
+        for event in [*self._end(), *self._tell()]:
             yield event
 
-    async def _chunks(self) -> AsyncIterator[dict[str, Any]]:
-        """Give the JSON of each server-sent event."""
+    async def _lines(self) -> AsyncIterator[list[str]]:
+        """Give the lines of the stream, those together that arrived together."""
+        rest = ""
         try:
-            async for line in self._response.aiter_lines():
-                if line.startswith(":"):
-                    self._note_progress(line)
-                elif line.startswith("data:"):
-                    data = line[len("data:") :].strip()
-                    if data == "[DONE]":
-                        return
-                    yield self._decoded(data)
-            if self.finish_reason is None and not self.cancelled:
+            async for text in self._response.aiter_text():
+                *lines, rest = (rest + text).split("\n")
+                yield lines
+                if self._done:
+                    return
+            yield [rest]
+            if self.finish_reason is None and not self._done and not self.cancelled:
                 # Neither a reason nor `[DONE]`: a closed connection is not the end of an answer.
                 raise AnswerCutError(self._model_name, f"{self._url} broke off in mid-answer")
         except httpx2.ReadTimeout as error:
@@ -107,6 +120,25 @@ class ChatStream(StreamedResponse):
             if self.cancelled:
                 raise
             raise AnswerCutError(self._model_name, f"{self._url} broke off: {error}") from error
+
+    def _read(self, line: str) -> dict[str, Any]:
+        """Read one line; an empty object when it holds no chunk."""
+        if line.startswith(":"):
+            self._note_progress(line)
+        elif line.startswith("data:") and not self._done:
+            data = line[len("data:") :].strip()
+            if data == "[DONE]":
+                self._done = True
+            else:
+                return self._decoded(data)
+        return {}
+
+    def _chunk(self, chunk: dict[str, Any]) -> Iterator[ModelResponseStreamEvent]:
+        self._note_usage(chunk)
+        if answered := chunk.get("model"):
+            self.provider_details = {**(self.provider_details or {}), "model": answered}
+        for choice in chunk.get("choices") or ():
+            yield from self._choice(choice)
 
     def _decoded(self, data: str) -> dict[str, Any]:
         try:
@@ -142,16 +174,28 @@ class ChatStream(StreamedResponse):
 
     def _show(self, kind: Kind, text: str) -> Iterator[ModelResponseStreamEvent]:
         if text and kind == "thinking":
-            yield from self._parts_manager.handle_thinking_delta(
-                vendor_part_id=(kind, self._part), content=text
-            )
+            yield from self._say(kind, text)
         elif text and (shown := self._gate.feed(text)):
-            yield from self._say(shown)
+            yield from self._say("text", shown)
 
-    def _say(self, text: str) -> Iterator[ModelResponseStreamEvent]:
-        yield from self._parts_manager.handle_text_delta(
-            vendor_part_id=("text", self._part), content=text, ignore_leading_whitespace=True
-        )
+    def _say(self, kind: Kind, text: str) -> Iterator[ModelResponseStreamEvent]:
+        """Add to what is told next."""
+        if self._untold and self._untold_key != (kind, self._part):
+            yield from self._tell()
+        self._untold_key = (kind, self._part)
+        self._untold.append(text)
+
+    def _tell(self) -> Iterator[ModelResponseStreamEvent]:
+        text, key = "".join(self._untold), self._untold_key
+        self._untold.clear()
+        if not text:
+            return
+        if key[0] == "thinking":
+            yield from self._parts_manager.handle_thinking_delta(vendor_part_id=key, content=text)
+        else:
+            yield from self._parts_manager.handle_text_delta(
+                vendor_part_id=key, content=text, ignore_leading_whitespace=True
+            )
 
     def _collect(self, piece: dict[str, Any]) -> None:
         """Take a piece of a call; another id or name at the same index begins another call."""
@@ -209,11 +253,12 @@ class ChatStream(StreamedResponse):
         for call in calls:
             yield from self._emit(call, None)
         if not calls and text.strip():
-            yield from self._say(text)
+            yield from self._say("text", text)
 
     def _emit(
         self, call: repairs.CallText, call_id: str | None
     ) -> Iterator[ModelResponseStreamEvent]:
+        yield from self._tell()
         if not call_id or call_id in self._ids:
             call_id = f"call_{uuid.uuid4().hex[:12]}"
         self._ids.add(call_id)
