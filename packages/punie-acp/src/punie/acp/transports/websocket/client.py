@@ -178,11 +178,11 @@ class _DialledTransport(WebSocketTransport):
 
     async def aclose(self) -> None:
         await super().aclose()
-        if self._running is None:  # dialled and never opened
-            await self.carry(self._first, await self.release())
-        else:
+        if self._running is not None:
             self._running.cancel()
             await asyncio.wait((self._running,))
+        # If it was never carried, the server would wait for another socket in its place.
+        await self.carry(self._first, await self.release())
         await self._dialler.aclose()
 
     async def _run(self) -> None:
