@@ -116,6 +116,20 @@ async def test_plan_shows_the_latest_plan(typed) -> None:
     assert await typed("/plan") == "[x] one\n[ ] two"
 
 
+async def test_skills_are_listed_and_broken_ones_with_their_reason(typed, folder: Path) -> None:
+    assert "There are no skills" in await typed("/skills")
+    for name, text in {
+        "release": "---\nname: release\ndescription: Writes release notes.\n---\nDo it.\n",
+        "broken": "nothing\n",
+    }.items():
+        skill = folder / ".punie" / "skills" / name
+        skill.mkdir(parents=True)
+        (skill / "SKILL.md").write_text(text)
+    text = await typed("/skills")
+    assert "- `release` Writes release notes." in text
+    assert "broken cannot be used: " in text
+
+
 @pytest.mark.parametrize("text", ["/plan a parser", "/review the parser"])
 async def test_what_needs_the_model_becomes_a_prompt(typed, text: str) -> None:
     await typed(text)

@@ -164,6 +164,11 @@ class Runtime:
 
         return open_brain
 
+    @property
+    def config_folder(self) -> Path:
+        """Where the person's settings and skills are."""
+        return config.locations(self._environ).config_file.parent
+
     def preference(self, cwd: Path) -> Preference:
         """Tell what a new session in a folder should begin with: what was chosen there last.
 

@@ -51,6 +51,11 @@ class Host(Protocol):
         """Open a copy of one."""
         ...
 
+    @property
+    def config_folder(self) -> Path:
+        """Where the person's settings and skills are."""
+        ...
+
     def preference(self, cwd: Path) -> Preference:
         """Tell what a new session in a folder begins with."""
         ...

@@ -8,6 +8,7 @@ begins with a slash and names no command is for the model, as it stands.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from punie.agent.permissions.policy import Mode
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
 
 
 class Chooser(Protocol):
-    """What changes a session's settings: `punie.agent.runtime.Runtime`."""
+    """What knows and changes a session's settings: `punie.agent.runtime.Runtime`."""
+
+    @property
+    def config_folder(self) -> Path:
+        """Where the person's settings and skills are."""
+        ...
 
     async def choose(
         self, session: Session, *, mode: Mode | None = None, model: str | None = None

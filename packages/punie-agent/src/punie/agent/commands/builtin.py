@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -11,6 +12,7 @@ from punie.agent.models.choices import DEFAULT
 from punie.agent.models.spec import ModelSpec
 from punie.agent.permissions.policy import MODE_DESCRIPTIONS, MODES
 from punie.agent.sessions.replies import Reply
+from punie.agent.skills import PROJECT_FOLDER, find_skills
 from punie.agent.tools.paths import plural
 from punie.agent.turns.emit import Emitter
 from punie.agent.turns.outcome import Cancellation
@@ -156,6 +158,19 @@ def _plan(desk: Desk, argument: str) -> Reply | str:
     return said(answer)
 
 
+def _skills(desk: Desk, argument: str) -> Reply:
+    async def answer() -> str:
+        root = desk.session.workspace.root
+        found = await asyncio.to_thread(find_skills, root, desk.chooser.config_folder)
+        lines = [f"- `{skill.name}` {skill.description}" for skill in found.by_name.values()]
+        lines += [f"- {folder} cannot be used: {why}" for folder, why in found.broken.items()]
+        if not lines:
+            return f"There are no skills. `{PROJECT_FOLDER}/NAME/SKILL.md` makes one."
+        return "\n".join(["Skills, which the model reads when it needs them:", "", *lines])
+
+    return said(answer)
+
+
 COMMANDS: Mapping[str, Command] = MappingProxyType({
     command.name: command
     for command in (
@@ -167,6 +182,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType({
         Command("undo", "Takes back what the latest turn changed", _undo, "[FILE]"),
         Command("review", "Reviews the uncommitted changes", _review, "[WHAT TO LOOK AT]"),
         Command("test", "Runs the tests", _test, "[PATH]"),
+        Command("skills", "Lists the skills of the project and your own", _skills),
         Command("plan", "Shows the plan, or makes one for a task", _plan, "[TASK]"),
     )
 })
