@@ -14,8 +14,8 @@ server in this process that answers at once. Measured:
 - memory after two prompts, over `python -c "import asyncio"`; twenty more sessions
 
 `--peers` installs agentao and fast-agent into a temporary environment, from PyPI, and measures the
-first three of them in the same run, one agent after the other; one that does not install (they want
-Python 3.12) or does not answer is named and left out. In its default mode agentao does not ask before
+first three of them in the same run, one agent after the other; one that does not install (fast-agent
+wants Python 3.12) or does not answer is named and left out. In its default mode agentao does not ask before
 it edits. CPU is user plus system time of the process and its children, from
 /proc. Needs Linux.
 """
@@ -286,7 +286,7 @@ def peers(url: str, folder: Path) -> dict[str, tuple[list[str], dict[str, str]]]
         place = folder / name
         python = place / "bin" / "python"
         steps = [
-            ["uv", "venv", "-q", "--python", ">=3.12", str(place)],
+            ["uv", "venv", "-q", "--python", sys.executable, str(place)],
             [
                 "uv",
                 "pip",
