@@ -18,6 +18,7 @@ from punie.agent.events import AgentMessageChunk, UsageUpdate
 from punie.agent.runtime import Runtime
 from punie.agent.testing import Recorder
 from punie.agent.testing.fake_server import FakeServer, Piece, call, chunk, open_fake_server
+from punie.agent.turns.steering import Steering
 
 
 @pytest.fixture
@@ -135,6 +136,24 @@ async def test_the_prefix_is_kept_when_a_prompt_waited_for_the_one_before_it(
     await asyncio.gather(session.prompt("first"), session.prompt("second"))
     await host.aclose()
     assert all_kept(server) == [1.0, 1.0]
+
+
+async def test_the_prefix_is_kept_when_a_person_steers_the_running_turn(
+    server: FakeServer, project: Path, tmp_path: Path
+) -> None:
+    server.scripts[:] = [reads(), edits(), says("done"), says("as you like")]
+    host = runtime(server, tmp_path)
+    session = host.open_session(project, mode="bypass")
+    heard = Recorder()
+    session.attach(heard)
+    turn = asyncio.ensure_future(session.prompt("set the timeout to 10"))
+    await heard.status("completed")
+    assert session.services.get(Steering, Steering).put("and keep the comment")
+    await turn
+    await host.aclose()
+    steered = [at for at, r in enumerate(server.requests) if "keep the comment" in str(r)]
+    assert steered[0] > 0
+    assert all_kept(server) == [1.0] * (len(server.requests) - 1)
 
 
 async def test_the_prefix_is_kept_when_another_process_resumes_the_session(
