@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from pydantic_ai.messages import ModelRequest, ToolReturnPart, UserPromptPart
 
-from punie.agent.config import CheckSettings
+from punie.agent.config import CheckSettings, Permissions
 from punie.agent.events import Notice, ToolCallUpdate
 from punie.agent.permissions.gate import Standing
 from punie.agent.permissions.remembered import Answers as Remembered
+from punie.agent.permissions.rules import parse_rules
 from punie.agent.policies.base import Change, Finding, policy, subtract
 from punie.agent.policies.builtin import affected_tests, syntax
 from punie.agent.policies.checks import Checks
@@ -160,6 +161,25 @@ async def test_the_tests_of_what_was_changed_are_run(play: Callable[..., Any]) -
     assert scene.heard.of(Notice) == []
 
 
+async def test_no_tests_are_run_that_a_rule_denies(tmp_path: Path) -> None:
+    """What the model may not run by a call is not run by ending its turn either."""
+    rules = parse_rules(Permissions(deny=("run_tests(tests/**)",)))
+    session = Session(
+        "s",
+        workspace=LocalWorkspace(tmp_path),
+        mode="edit",
+        open_brain=brain_opener([[write("maths.py", "x = 1\n")], ["done"]]),
+        standing=Standing(rules=rules),
+    )
+    session.attach(Recorder())
+    put(tmp_path, "tests/test_maths.py", "open('denied', 'w')\ndef test_a(): ...\n")
+    put(tmp_path, "test_maths.py", "open('allowed', 'w')\ndef test_a(): ...\n")
+    await session.prompt("write")
+    await session.aclose()
+    assert (tmp_path / "allowed").exists()
+    assert not (tmp_path / "denied").exists()
+
+
 def test_affected_tests_are_found_by_name_and_by_import(tmp_path: Path) -> None:
     put(tmp_path, "src/pkg/mod.py", "")
     put(tmp_path, "tests/test_mod.py", "")
@@ -207,6 +227,19 @@ async def test_rules_that_changed_are_another_question(play: Callable[..., Any])
     put(scene.root, ".punie/policies/own.py", OWN)
     await scene.session.prompt("write")
     assert len(person.asked) == 2
+
+
+async def test_rules_that_change_while_the_person_thinks_are_not_run(tmp_path: Path) -> None:
+    put(tmp_path, ".punie/policies/own.py", OWN)
+    call = ToolCall(LocalWorkspace(tmp_path))
+    change = Change(path="a.py", old=None, new="x = 1\n")
+
+    async def trust_too_late(_own: object) -> bool:
+        put(tmp_path, ".punie/policies/own.py", OWN + "open('ran', 'w')\n")
+        return True
+
+    assert await Checks().after_edit(call, [change], trust_too_late) == []
+    assert not (tmp_path / "ran").exists()
 
 
 async def test_trust_that_was_given_for_good_is_remembered_for_exactly_these_files(

@@ -153,3 +153,13 @@ def test_notes_are_cut_to_a_tenth_of_the_context(tmp_path: Path) -> None:
     assert notes.endswith("\n[cut: read CLAUDE.md for the rest]")
     assert len(notes) < 4_096 * 0.1 * 3 + 150
     assert read_notes(tmp_path, None, window=0) == ""
+
+
+def test_notes_that_are_a_link_out_of_the_project_are_left_out(tmp_path: Path) -> None:
+    """Else a project that was only cloned sends any file of the person's to the model."""
+    put(tmp_path, "secret", "key")
+    put(tmp_path, "p/docs/agents.md", "Ours.")
+    (tmp_path / "p/AGENTS.md").symlink_to(tmp_path / "secret")
+    assert read_notes(tmp_path / "p", None, window=0) == ""
+    (tmp_path / "p/CLAUDE.md").symlink_to("docs/agents.md")
+    assert read_notes(tmp_path / "p", None, window=0) == "The project's CLAUDE.md:\nOurs."

@@ -125,6 +125,18 @@ class Gate:
             verdict = await self._without_asking(tool, scope, effects)
             return verdict or await self._question(tool, args, tool_call_id, scope, effects)
 
+    async def allows(self, tool: Tool[Any, Any], args: Struct, call: Call) -> bool:
+        """Tell whether a call may run without asking anybody; what would be asked may not.
+
+        Args:
+            tool: What would run.
+            args: With what.
+            call: In which workspace.
+        """
+        effects = effects_of(tool, args, call, self._standing.rules)
+        verdict = await self._without_asking(tool, self._scope(tool, args, call, effects), effects)
+        return verdict is not None and verdict.allowed
+
     async def go_on(self, *, tool_call_id: str, tool: str, title: str, reason: str) -> bool:
         """Ask whether a turn that goes in circles may go on; nobody there means no.
 

@@ -148,9 +148,8 @@ async def types(call: Call, changes: list[Change]) -> list[Finding]:
     return findings
 
 
-async def tests(call: Call, changes: list[Change]) -> list[Finding]:
-    """Run the tests that belong to what was changed."""
-    files = await asyncio.to_thread(affected_tests, call.workspace.root, changes)
+async def tests(call: Call, files: list[str]) -> list[Finding]:
+    """Run test files, the first few of them."""
     findings: list[Finding] = []
     for path in files[:MAX_TESTS]:
         result = await run_tests(call, RunTests(path=path), timeout=TESTING)

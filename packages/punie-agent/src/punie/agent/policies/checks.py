@@ -19,6 +19,8 @@ from punie.agent.tools.base import Call
 
 Trust = Callable[[Own], Awaitable[bool]]
 """Asks whether a project's own policies may run; answers at once when it is known."""
+May = Callable[[str, str], Awaitable[bool]]
+"""Tells whether a tool may run on a path without asking anybody."""
 
 
 class Checks:
@@ -54,18 +56,23 @@ class Checks:
         findings += self._wanted(await self._own(call, changes, trust))
         return builtin.first(findings)
 
-    async def before_end(self, call: Call, changes: list[Change], trust: Trust) -> list[Finding]:
-        """Check everything that a turn changed."""
+    async def before_end(
+        self, call: Call, changes: list[Change], trust: Trust, may: May
+    ) -> list[Finding]:
+        """Check everything that a turn changed, with no program that the model could not run."""
         findings = await self.after_edit(call, changes, trust)
         if any(one.rule == "syntax" for one in findings):
             return findings
-        for name, check in (
-            ("lint", builtin.lint),
-            ("types", builtin.types),
-            ("tests", builtin.tests),
-        ):
-            if not self._is_off(name):
-                findings += self._wanted(await check(call, changes))
+        if not self._is_off("lint"):
+            allowed = [change for change in changes if await may("lint", change.path)]
+            findings += self._wanted(await builtin.lint(call, allowed))
+        if not self._is_off("types"):
+            allowed = [change for change in changes if await may("typecheck", change.path)]
+            findings += self._wanted(await builtin.types(call, allowed))
+        if not self._is_off("tests"):
+            found = await asyncio.to_thread(builtin.affected_tests, call.workspace.root, changes)
+            files = [path for path in found if await may("run_tests", path)]
+            findings += self._wanted(await builtin.tests(call, files))
         return builtin.first(findings)
 
     def _installed(self, changes: list[Change]) -> list[Finding]:
@@ -91,6 +98,8 @@ class Checks:
             return []
         if own is None or not await trust(own):
             return []
+        if await asyncio.to_thread(find_own, call.workspace.root) != own:
+            return []  # They changed while the question was open: the next check asks about these.
         report = await run_own(call, own, changes)
         self.broken |= report.broken
         return report.findings

@@ -48,12 +48,13 @@ def read_notes(root: Path, person: Path | None, *, window: int) -> str:
         window: The model's context window, tokens; 0 when unknown. The notes get a tenth of it.
 
     Returns:
-        Both, each below a line that says where it stands; empty when there are none.
+        Both, each below a line that says where it stands; empty when there are none. A project's
+        notes that are a link out of it are left out: nobody allowed what it leads to.
     """
     left = min(LONGEST_NOTES, int((window or 32_768) * SHARE) * CHARACTERS_PER_TOKEN)
     parts: list[str] = []
     for folder, whose in ((person, "The user's"), (root, "The project's")):
-        file = _notes_file(folder)
+        file = _notes_file(folder, only_within=folder is root)
         text = _text(file).strip() if file else ""
         if not file or not text:
             continue
@@ -64,10 +65,18 @@ def read_notes(root: Path, person: Path | None, *, window: int) -> str:
     return "\n\n".join(parts)
 
 
-def _notes_file(folder: Path | None) -> Path | None:
+def _notes_file(folder: Path | None, *, only_within: bool) -> Path | None:
     if folder is None:
         return None
-    return next((folder / name for name in NOTES if (folder / name).is_file()), None)
+    return next(
+        (
+            folder / name
+            for name in NOTES
+            if (folder / name).is_file()
+            and (not only_within or (folder / name).resolve().is_relative_to(folder.resolve()))
+        ),
+        None,
+    )
 
 
 def _text(file: Path) -> str:

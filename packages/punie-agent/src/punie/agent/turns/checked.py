@@ -109,7 +109,13 @@ async def check_end(context: TurnContext, *, number: int) -> list[Finding]:
         await show(**about, status="in_progress")
         about: dict[str, Any] = {}
     trust = _Asking(context, call).trust
-    checking = asyncio.ensure_future(context.checks.before_end(call, changes, trust))
+
+    async def may(tool: str, path: str) -> bool:
+        from punie.agent.tools.catalog import CATALOG  # loads a lot
+
+        return await context.gate.allows(CATALOG[tool], CATALOG[tool].parse({"path": path}), call)
+
+    checking = asyncio.ensure_future(context.checks.before_end(call, changes, trust, may))
     findings = await _unless_cancelled(context, checking)
     if findings is None:
         if slow:
