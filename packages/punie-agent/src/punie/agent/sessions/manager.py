@@ -10,6 +10,7 @@ import asyncio
 import base64
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -261,7 +262,8 @@ class Sessions:
             closed(session_id)
         await session.aclose()
         if self._journal is not None:
-            self._journal.post(lambda store, owner: store.release(session_id, owner.name))
+            with suppress(StoreError):  # the lock of this process tells the same, once it ends
+                await self._journal.run(lambda store, owner: store.release(session_id, owner.name))
 
     async def delete(self, session_id: str) -> bool:
         """Remove a session and everything that was kept of it; it may be gone already.
