@@ -115,21 +115,23 @@ async def test_prompts_are_sent_one_after_the_other(run_hub: Any) -> None:
         assert texts == ["count slowly to 3", "hello"]
 
 
-async def test_steering_stops_what_runs_and_goes_first(run_hub: Any) -> None:
+async def test_steering_goes_into_the_running_turn(run_hub: Any) -> None:
     async with run_hub() as running:
         session = await running.new_session()
-        await running.prompt(session, "count slowly to 90")
-        await running.prompt(session, "hello")
+        await running.prompt(session, "count slowly to 30")
+        await running.until(
+            f"?session={session}&after=0",
+            lambda one: one.name == "log" and "chunk" in str(one.data["body"]),
+        )
         await running.prompt(session, f"read {FILE}", when="now")
-        first = await running.idle(session)
-        assert first[-1].data["body"]["stopReason"] == "cancelled"
-        second = await running.idle(session, after=first[-1].id)
-        (prompted,) = [
+        log = await running.idle(session)
+        assert log[-1].data["body"]["stopReason"] == "end_turn"
+        texts = [
             message.data["body"]["content"][0]["text"]
-            for message in second
+            for message in log
             if message.data["body"].get("sessionUpdate") == "user_message"
         ]
-        assert prompted == f"read {FILE}"
+        assert texts == ["count slowly to 30", f"read {FILE}"]
 
 
 async def test_a_prompt_that_waits_can_be_taken_back(run_hub: Any) -> None:

@@ -91,6 +91,26 @@ async def test_an_answer_elsewhere_closes_the_card(run_hub: Any) -> None:
         assert late["error"] == "already answered by the agent"
 
 
+async def test_where_an_agent_cannot_be_steered_its_turn_is_stopped(run_hub: Any) -> None:
+    taken: list[str] = []
+    both = asyncio.Event()
+
+    def on_prompt(session_id: str, text: str) -> None:
+        taken.append(text)
+        puppet.become(session_id, "running")
+        if len(taken) == 2:
+            both.set()
+
+    async with run_hub() as running, dialled(running, "s1", on_prompt=on_prompt) as puppet:
+        key = (await summary(running, "s1"))["key"]
+        await running.prompt(key, "first")
+        await summary(running, "s1", state="running")
+        await running.prompt(key, "later")
+        await running.prompt(key, "now", when="now")
+        await asyncio.wait_for(both.wait(), 30)
+        assert taken == ["first", "now"]
+
+
 async def test_a_session_that_waits_for_an_ide_is_not_shown_as_idle(run_hub: Any) -> None:
     async with run_hub() as running, dialled(running, "s1") as puppet:
         puppet.become("s1", "requires_action")

@@ -29,6 +29,7 @@ from punie.http.agents.wire import (
     permission_asked,
     permitted,
     question_asked,
+    steers,
 )
 from punie.http.errors import ApiError, ConflictError
 from punie.http.inbox import Inbox
@@ -46,6 +47,7 @@ EARLY = 200
 
 OPENED = "_punie/session_opened"
 CLOSED = "_punie/session_closed"
+STEERING = "_session/steering"
 
 
 class Link:
@@ -74,6 +76,7 @@ class Link:
         self._opening: dict[str, asyncio.Lock] = {}
         self._renamed: dict[str, str] = {}
         self._over: set[str] = set()
+        self._steers = False
         self._joining: set[asyncio.Task[None]] = set()
 
     async def run(self, transport: Transport, *, ready: Callable[[], None]) -> None:
@@ -90,7 +93,8 @@ class Link:
         try:
             async with connect_dual(self, transport) as agent:
                 async with asyncio.timeout(HANDSHAKE):
-                    await agent.initialize(HELLO)
+                    hello = await agent.initialize(HELLO)
+                self._steers = steers(hello)
                 self._agent, self.info = agent, agent.info
                 await self._begin(agent)
                 ready()
@@ -170,6 +174,14 @@ class Link:
         content = msgspec.convert(blocks, list[v2.ContentBlock])
         request = v2.PromptRequest(session_id=session_id, prompt=content)
         await self._call(lambda agent: agent.prompt(request))
+
+    async def steer(self, session_id: str, blocks: list[dict[str, Any]]) -> bool:
+        """Put a prompt before the model of a running turn; whether the agent can and did."""
+        if not self._steers:
+            return False
+        params = {"sessionId": session_id, "prompt": blocks}
+        told = await self._call(lambda agent: agent.ext_method(STEERING, params))
+        return told.get("outcome") in {"injected", "startedNewTurn"}
 
     async def cancel(self, session_id: str) -> None:
         """Stop a session's work."""

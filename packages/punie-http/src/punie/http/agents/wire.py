@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -67,6 +67,12 @@ def elicited(answer: Answer) -> v2.CreateElicitationResponse:
             return v2.CreateElicitationResponse(action="decline")
         case _:
             return v2.CreateElicitationResponse(action="cancel")
+
+
+def steers(hello: v2.InitializeResponse) -> bool:
+    """Whether an agent takes prompts into a running turn; an extension that several agents have."""
+    told: Any = (hello.meta or {}).get("steering")
+    return isinstance(told, dict) and cast("dict[str, Any]", told).get("supported") is True
 
 
 def permission_asked(params: v2.RequestPermissionRequest) -> Asked:

@@ -1,6 +1,7 @@
 """Prompts that a person wrote ahead: sent one by one when their session is idle.
 
-A prompt that *steers* goes before the others and stops what runs. The list is recorded whenever it
+A prompt that *steers* goes into the running turn where the agent can do that; else it stops what runs and
+goes before the others. The list is recorded whenever it
 changes, so that it is there after a crash; then it waits until the session is told to go on.
 """
 
@@ -76,7 +77,7 @@ class Prompts:
             session: To whom.
             text: What the person wrote.
             files: Absolute paths of files that it mentions.
-            when: `now` stops what runs and goes before the others.
+            when: `now` steers.
 
         Raises:
             ApiError: It is empty.
@@ -91,12 +92,23 @@ class Prompts:
         if len(waiting) >= MOST:
             raise TooManyError(f"{MOST} prompts wait already")
         prompt = Waiting(id=secrets.token_hex(4), text=text, files=list(files))
+        if when == "now" and await self._steer(session, prompt):
+            return prompt
         waiting.insert(0 if when == "now" else len(waiting), prompt)
         self._record(session)
         if when == "now" and (session in self._sending or summary.working != "idle"):
             await self._cancel(session)
         self._send_next(session)
         return prompt
+
+    async def _steer(self, session: SessionKey, prompt: Waiting) -> bool:
+        """Give a prompt to the running turn, if there is one and its agent takes it."""
+        async with self._lock(session):
+            summary = self._sessions.get(session)
+            if session not in self._sending and summary.working == "idle":
+                return False
+            driver = self._sessions.driver(session)
+            return await driver.steer(summary.session_id, prompt.blocks())
 
     def drop(self, session: SessionKey, prompt_id: str) -> None:
         """Take a prompt back.

@@ -37,6 +37,10 @@ class Driver(Protocol):
         """Give it work; returns when the agent took it."""
         ...
 
+    async def steer(self, session_id: str, blocks: list[dict[str, Any]]) -> bool:
+        """Put a prompt before the model of the running turn; whether the agent took it so."""
+        ...
+
     async def cancel(self, session_id: str) -> None:
         """Stop its work."""
         ...

@@ -127,6 +127,9 @@ class Puppet:
         """Serve a message (see `punie.acp.transports.base.Receiver`)."""
         message = msgspec.json.decode(frame)
         method = message.get("method")
+        if method == "session/cancel":
+            self.become(message["params"]["sessionId"], "idle", stopReason="cancelled")
+            return
         if method is None:
             future = self._pending.get(message["id"])
             if future is not None and not future.done():
