@@ -1,7 +1,7 @@
 """Coverage-guided fuzzing with atheris: any bytes into an agent, a client, or a WebSocket.
 
     python tests/acp/fuzz/harness.py agent SEEDS -atheris_runs=5000
-    python tests/acp/fuzz/harness.py websocket WORK SEEDS -max_total_time=3600 -rss_limit_mb=400
+    python tests/acp/fuzz/harness.py websocket WORK SEEDS -max_total_time=3600
 
 The first word is the target, `agent`, `client` or `websocket`; the rest is libFuzzer's: folders with
 inputs (new ones go into the first) and options. SEEDS are in `tests/acp/fuzz/seeds`. Whatever comes:
@@ -11,11 +11,13 @@ no exception, no hang, the right answer or none, and service afterwards.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import atheris
@@ -29,6 +31,8 @@ with atheris.instrument_imports(include=["punie.acp"]):
     from punie.acp.transports.stdio import LineSplitter
     from punie.acp.transports.websocket import Endpoint
 
+GROWTH = 100 * 1024 * 1024
+"""Bytes by which a run may grow, the inputs that libFuzzer keeps included."""
 MAX_FRAME = 4096  # so that a fuzzer can exceed it
 HELLO = b'{"jsonrpc":"2.0","id":"hello","method":"initialize","params":{"protocolVersion":1}}'
 PING = b'{"jsonrpc":"2.0","id":"the last","method":"_bench/ping"}'
@@ -222,6 +226,11 @@ TARGETS: dict[str, Callable[[bytes], Awaitable[None]]] = {
 }
 
 
+def resident() -> int:
+    """Bytes of memory in use now; libFuzzer looks at the highest ever, the starter's included."""
+    return int(Path("/proc/self/statm").read_text("utf-8").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def main() -> None:
     target = TARGETS[sys.argv.pop(1)]
     for name in ("punie.acp", "aiohttp", "asyncio"):
@@ -234,9 +243,13 @@ def main() -> None:
     failures: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: failures.append(context))
 
+    began, inputs = resident(), itertools.count(1)
+
     def one_input(data: bytes) -> None:
         loop.run_until_complete(target(data))
         assert not failures, failures
+        if next(inputs) % 256 == 0:
+            assert resident() - began < GROWTH, (resident(), began)
 
     atheris.Setup(sys.argv, one_input)
     atheris.Fuzz()
