@@ -14,7 +14,7 @@ from punie.train import ledger, manifest
 from punie.train.backends import memory
 from punie.train.errors import GateError, TrainError
 from punie.train.phases.spec import Phase
-from punie.train.stages import bases, prepare
+from punie.train.stages import bases, curves, prepare
 from punie.train.stages.base import Outcome, Work
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ADAPTER, FUSED, QUANTIZED = "adapter", "fused", "quantized"
 REPORT = "report.json"
+CURVE = "loss.png"
 WEIGHTS, CONFIG = "adapters.safetensors", "adapter_config.json"
 ADAPTER_FILES = (f"{ADAPTER}/{WEIGHTS}", f"{ADAPTER}/{CONFIG}")
 
@@ -55,6 +56,7 @@ def train(work: Work) -> Outcome:
 
     losses = mlx.train(model, rows, schedule=phase.schedule, checkpoints=checkpoints, report=report)
     mlx.save_adapter(model, work.path(ADAPTER), phase.lora)
+    curves.draw(losses, work.path(CURVE))
     tail = losses[-min(20, len(losses)) :]
     figures: dict[str, Any] = {
         "trainable_parameters": parameters,
@@ -63,7 +65,7 @@ def train(work: Work) -> Outcome:
         "last_losses_mean": round(sum(tail) / len(tail), 4),
         "blas": blas or "",
     }
-    return Outcome(outputs=ADAPTER_FILES, figures=figures)
+    return Outcome(outputs=(*ADAPTER_FILES, CURVE), figures=figures)
 
 
 def evaluate(work: Work) -> Outcome:
