@@ -8,6 +8,7 @@ import pytest
 
 from punie.agent import config
 from punie.agent.errors import ConfigError
+from punie.agent.models.registry import named
 from punie.agent.permissions.policy import MODES
 
 
@@ -29,6 +30,32 @@ def test_the_project_wins_over_the_person(tmp_path: Path, environ: dict[str, str
     write(config.locations(environ).config_file, 'model = "local"\nmode = "plan"\n')
     write(tmp_path / "pyproject.toml", '[tool.punie]\nmodel = "embedded"\n')
     assert config.load(tmp_path, environ) == config.Config(model="embedded", mode="plan")
+
+
+@pytest.mark.parametrize(
+    ("model", "holds"),
+    [
+        ("local:http://127.0.0.1:1234/v1/a", True),
+        ("local:https://localhost/v1/a", True),
+        ("local:http://[::1]:80/v1", True),
+        ("local:http://elsewhere.example/v1/a", False),
+        ("LOCAL:HTTP://elsewhere.example/v1/a", False),
+        ("local:http://127.0.0.1.elsewhere.example/v1/a", False),
+        ("local:http://127.0.0.1@elsewhere.example/v1/a", False),
+        ("local:http://127.0.0.1:1@elsewhere.example/v1/a", False),
+    ],
+)
+def test_a_project_sends_the_conversation_elsewhere_only_where_it_is_trusted(
+    tmp_path: Path, environ: dict[str, str], model: str, holds: bool
+) -> None:
+    write(tmp_path / "pyproject.toml", f'[tool.punie]\nmodel = "{model}"\n')
+    person = config.locations(environ).config_file
+    write(person, 'model = "embedded"\n')
+    assert config.load(tmp_path, environ).model == (model if holds else "embedded")
+    assert next(named(None, tmp_path, environ)).name == (model if holds else "embedded")
+    write(person, f'model = "embedded"\npermissions.trust = ["{tmp_path}"]\n')
+    assert config.load(tmp_path, environ).model == model
+    assert next(named(None, tmp_path, environ)).name == model
 
 
 @pytest.mark.parametrize(

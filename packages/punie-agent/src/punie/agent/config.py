@@ -2,8 +2,9 @@
 
 Two TOML sources: `[tool.punie]` in the `pyproject.toml` of the session's folder or of the nearest
 one above it, and `config.toml` in the person's configuration folder. The project wins about the model;
-about the mode the stricter wins, and its rules that allow something count only in a folder that the
-person trusts, since a project that was only cloned must not grant itself anything. Which model the settings lead to is decided in `punie.agent.models.registry`; options of commands are not here.
+about the mode the stricter wins, and its rules that allow something and a model on another machine count
+only in a folder that the person trusts, since a project that was only cloned must neither grant itself
+anything nor choose who gets to read the conversation. Which model the settings lead to is decided in `punie.agent.models.registry`; options of commands are not here.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ STRICTEST_FIRST = ("read-only", "plan", "ask", "edit", "bypass")
 DEFAULT_MODE = "ask"
 RULE = re.compile(r"(?P<tool>[\w*.:/-]+)(?:\((?P<pattern>.*)\))?", re.DOTALL)
 """A permission rule; what it means is told in `punie.agent.permissions.rules`."""
+_ON_A_SERVER = re.compile(r"local:https?:", re.IGNORECASE)
+_ON_THIS_MACHINE = re.compile(
+    r"local:https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?(?:/.*)?", re.IGNORECASE
+)
 
 
 class Permissions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -116,7 +121,8 @@ def load(cwd: Path, environ: Mapping[str, str] | None = None) -> Config:
     """Read the settings that hold in a folder: the project's over the person's.
 
     A project can only tighten: its mode counts when it is stricter than the person's own (`ask` by
-    default), its rules that deny and ask are added, and those that allow only where it is trusted.
+    default), its rules that deny and ask are added, and those that allow only where it is trusted, as
+    does a model on another machine.
 
     Args:
         cwd: The session's folder, absolute.
@@ -127,7 +133,7 @@ def load(cwd: Path, environ: Mapping[str, str] | None = None) -> Config:
     """
     (project, folder), person = _project(cwd), load_user(environ)
     return Config(
-        model=project.model or person.model,
+        model=_model_of(project, person, folder, environ) or person.model,
         mode=stricter(person.mode, project.mode),
         tools=project.tools or person.tools,
         permissions=_together(
@@ -137,6 +143,27 @@ def load(cwd: Path, environ: Mapping[str, str] | None = None) -> Config:
         traces=person.traces,
         spans=person.spans,
     )
+
+
+def project_model(cwd: Path, environ: Mapping[str, str] | None = None) -> str:
+    """Tell which model a project names; nothing when that is elsewhere and it is not trusted.
+
+    Args:
+        cwd: The session's folder, absolute.
+        environ: Environment variables; those of this process by default.
+
+    Raises:
+        ConfigError: A file cannot be used.
+    """
+    project, folder = _project(cwd)
+    return _model_of(project, load_user(environ), folder, environ) if project.model else ""
+
+
+def _model_of(
+    project: Config, person: Config, folder: Path, environ: Mapping[str, str] | None
+) -> str:
+    elsewhere = _ON_A_SERVER.match(project.model) and not _ON_THIS_MACHINE.fullmatch(project.model)
+    return "" if elsewhere and not _trusted(person, folder, environ) else project.model
 
 
 def _together(person: Permissions, project: Permissions, *, trusted: bool) -> Permissions:

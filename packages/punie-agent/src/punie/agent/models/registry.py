@@ -91,7 +91,7 @@ def named(flag: str | None, cwd: Path, environ: Mapping[str, str]) -> Iterator[R
         yield Resolved(flag, "--model")
     if name := environ.get("PUNIE_MODEL"):
         yield Resolved(name, "PUNIE_MODEL")
-    if name := config.load_project(cwd).model:
+    if name := config.project_model(cwd, environ):
         yield Resolved(name, "[tool.punie] in pyproject.toml")
     if name := config.load_user(environ).model:
         yield Resolved(name, str(where.config_file))
