@@ -83,7 +83,7 @@ def _processes() -> list[_Process]:
             process = _Process(stat.read_text("utf-8", errors="replace"))
         except (FileNotFoundError, ProcessLookupError):  # pragma: no cover - it ended just now
             continue
-        if process.running:
+        if process.running:  # pragma: no branch - whether some process has just ended is chance
             found.append(process)
     return found
 
