@@ -22,6 +22,13 @@ def write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
+def test_the_hubs_table_of_agents_is_no_unknown_setting(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    write(tmp_path / "pyproject.toml", '[tool.punie.agents]\ngemini = "gemini --acp"\n')
+    assert config.load(tmp_path, environ) == config.Config()
+
+
 def test_nothing_anywhere_says_nothing(tmp_path: Path, environ: dict[str, str]) -> None:
     assert config.load(tmp_path, environ) == config.Config()
 

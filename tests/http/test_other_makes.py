@@ -76,9 +76,20 @@ def test_a_command_that_cannot_be_read_is_refused(text: str) -> None:
         parse(text)
 
 
-def test_a_project_names_its_agents(tmp_path: Path) -> None:
+def test_a_project_names_its_agents_where_the_person_trusts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else serving in a folder that was only cloned would run what it says."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     (tmp_path / "pyproject.toml").write_text('[tool.punie.agents]\ngemini = "gemini --acp"\n')
+    assert configured(tmp_path) == []
+    person = tmp_path / "config" / "punie" / "config.toml"
+    person.parent.mkdir(parents=True)
+    person.write_text(f'[permissions]\ntrust = ["{tmp_path.parent}"]\n')
     assert configured(tmp_path) == [AgentCommand(name="gemini", command=("gemini", "--acp"))]
+    person.write_text('[permissions]\ntrust = "/"\n')
+    with pytest.raises(SettingError, match="Expected `array`"):
+        configured(tmp_path)
 
 
 def test_a_project_without_agents_has_none(tmp_path: Path) -> None:

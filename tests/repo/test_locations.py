@@ -8,7 +8,7 @@ import pytest
 
 from punie.agent.config import locations
 from punie.cli.exits import state_logs
-from punie.http.config import state_path
+from punie.http.config import person_path, state_path
 
 
 @pytest.mark.parametrize("named", ["", "relative", "/somewhere/else"])
@@ -20,3 +20,12 @@ def test_agent_hub_and_terminal_share_one_state_folder(
     folder = locations().state
     assert state_path().parent == folder
     assert state_logs().parent == folder
+
+
+@pytest.mark.parametrize("named", ["", "relative", "/somewhere/else"])
+def test_agent_and_hub_read_the_same_settings_of_the_person(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", named)
+    assert person_path() == locations().config_file

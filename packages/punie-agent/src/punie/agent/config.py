@@ -68,6 +68,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Write what models are asked and answer to files of this machine; only a person can say so."""
     spans: bool = False
     """Tell OpenTelemetry what runs take how long; only a person can say so."""
+    agents: dict[str, str] = {}
+    """Commands that the hub (`punie.http`) starts; nothing here reads them."""
 
 
 class Locations(NamedTuple):

@@ -95,6 +95,15 @@ def state_path() -> Path:
     return base / "punie" / "hub.json"
 
 
+def person_path() -> Path:
+    """Where the person's own settings stand: the file of `punie.agent`."""
+    if sys.platform == "win32":
+        return state_path().with_name("config.toml")
+    named = Path(os.environ.get("XDG_CONFIG_HOME", ""))
+    base = named if named.is_absolute() else Path.home() / ".config"
+    return base / "punie" / "config.toml"
+
+
 def database_path() -> Path:
     """Where the hub keeps what agents told it."""
     return state_path().with_name("hub.db")
