@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from punie.agent.acp.attach import find_hub
 from punie.http.config import (
     HubState,
     Settings,
@@ -67,6 +68,20 @@ def test_without_a_file_there_is_no_hub(file: Path) -> None:
 def test_a_hub_whose_process_is_gone_is_no_hub(file: Path, dead_pid: int) -> None:
     write_state(HubState(url="http://127.0.0.1:8765", token="t", pid=dead_pid), file)
     assert read_state(file) is None
+
+
+def test_a_number_that_went_to_another_users_process_is_no_hub(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has the port by now would be sent the token. As root nobody is refused, hence the patch."""
+
+    def refuse(_pid: int, _signal: int) -> None:
+        raise PermissionError
+
+    write_state(STATE, file)
+    monkeypatch.setattr(os, "kill", refuse)
+    assert read_state(file) is None
+    assert find_hub(file) is None
 
 
 @pytest.mark.parametrize("pid", [0, -1, 2**80])

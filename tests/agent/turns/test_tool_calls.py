@@ -238,3 +238,22 @@ async def test_what_changed_while_the_question_was_open_is_not_written(
     assert told(scene.requests) == [
         "The files changed while the question was open. Nothing was done: try again."
     ]
+
+
+async def test_a_change_that_could_not_be_shown_is_not_made_when_it_can_be_by_now(
+    play: Callable[..., Any],
+) -> None:
+    """The person allowed an edit without seeing what it would do: it had nothing to replace yet."""
+
+    async def slow_person(ask: PermissionAsk) -> PermissionAnswer:
+        (scene.root / "a.txt").write_text("old\n")
+        return PermissionAnswer(outcome="allowed", option_id="allow_once")
+
+    edit = Call("edit_file", {"path": "a.txt", "old": "old", "new": "new"})
+    scene = play([[edit], ["it changed"]], person=slow_person)
+    (scene.root / "a.txt").write_text("else\n")
+    await scene.session.prompt("edit")
+    assert (scene.root / "a.txt").read_text() == "old\n"
+    assert told(scene.requests) == [
+        "The files changed while the question was open. Nothing was done: try again."
+    ]

@@ -136,5 +136,5 @@ def _runs(pid: int) -> bool:
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
-        return True  # it runs, and belongs to somebody else
+        return False  # somebody else's process took the number: the hub was of the file's owner
     return True

@@ -133,6 +133,8 @@ class _Run:
         self.arguments = arguments
         self.id = tool_call_id
         self.diffs: tuple[DiffContent, ...] = ()
+        self.shown = False
+        """Whether a person could see before the question what would change, were it nothing."""
         self.live = _Live(context, tool_call_id)
         self.call = Call(context.workspace, self.live, context.services, self._nested_call)
 
@@ -186,6 +188,7 @@ class _Run:
         # A preview reads the old text: not of a file outside before somebody allowed it.
         if all(self.context.workspace.contains(path) for path, _ in places):
             await self._preview()
+            self.shown = True
         await self.context.emitter.emit(
             ToolCallUpdate(
                 tool_call_id=self.id,
@@ -206,7 +209,7 @@ class _Run:
     async def _changed_meanwhile(self) -> bool:
         """Whether the person allowed another change than the one that would be made now."""
         shown = self.diffs
-        if shown:
+        if self.shown:
             await self._preview()
         return shown != self.diffs
 
