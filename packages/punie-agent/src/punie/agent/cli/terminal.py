@@ -1,11 +1,13 @@
 """What a person sees on stderr: tool calls as short lines, progress in one line, questions.
 
-Without a terminal there is no progress and nobody to ask; the tool lines remain.
+Without a terminal there is no progress and nobody to ask; the tool lines remain. What a model wrote
+cannot move the cursor or rewrite a question: control characters are spelled out.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import sys
 import threading
@@ -25,6 +27,8 @@ from punie.agent.events import (
 )
 from punie.agent.permissions.gate import PermissionAnswer, PermissionAsk
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal would obey, or show in another order than it runs."""
 MARKS = {"completed": "✓", "failed": "✗", "cancelled": "-"}
 
 
@@ -59,7 +63,7 @@ class Terminal:
     def line(self, text: str) -> None:
         """Write a line."""
         self.clear()
-        self._write(text + "\n")
+        self._write(_plain(text) + "\n")
 
     def clear(self) -> None:
         """Take away the progress line."""
@@ -70,7 +74,7 @@ class Terminal:
     def prompt(self, text: str) -> None:
         """Write a question without ending its line."""
         self.clear()
-        self._write(text)
+        self._write(_plain(text))
 
     def _tool(self, event: ToolCallUpdate) -> None:
         if not isinstance(event.title, UnsetType):
@@ -95,12 +99,16 @@ class Terminal:
         if not self._live:
             return
         width = shutil.get_terminal_size().columns - 1
-        self._write("\r\x1b[K" + text[:width])
+        self._write("\r\x1b[K" + _plain(text)[:width])
         self._shown = True
 
     def _write(self, text: str) -> None:
         self._stream.write(text)
         self._stream.flush()
+
+
+def _plain(text: str) -> str:
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def _first_line(content: tuple[ToolContent, ...] | UnsetType) -> str:

@@ -88,10 +88,12 @@ function valueOf(element, field) {
   return field.type === "string" ? element.value : Number(element.value);
 }
 
-// Approvals that ask for the same, so that one answer can do for all.
+// Approvals that ask for the same, so that one answer can do for all: what a card shows is equal, not
+// only its title, which an agent may give to anything.
 export function alike(asked, all) {
-  const kinds = (one) => one.options.map((option) => option.optionId).join();
-  return all.filter((other) => other.id !== asked.id && other.what === "approval" && other.title === asked.title && kinds(other) === kinds(asked)).map((other) => other.id);
+  const told = (one) => JSON.stringify([one.title, one.description ?? "", one.cwd, one.subject?.command ?? "",
+    one.tool_call?.rawInput ?? null, one.tool_call?.content ?? [], one.options]);
+  return all.filter((other) => other.id !== asked.id && other.what === "approval" && told(other) === told(asked)).map((other) => other.id);
 }
 
 // Handles a key; returns whether it was one of ours.

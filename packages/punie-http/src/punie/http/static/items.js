@@ -71,8 +71,9 @@ function contentView(one) {
 }
 
 function inputText(input) {
-  if (typeof input?.command === "string") return `$ ${input.command}`;
-  return pretty(input);
+  if (typeof input?.command !== "string") return pretty(input);
+  const { command, ...rest } = input;
+  return Object.keys(rest).length ? `$ ${command}\n${pretty(rest)}` : `$ ${command}`;
 }
 
 const pretty = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 2));
