@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from pathlib import Path
 
@@ -207,6 +208,25 @@ async def test_nothing_that_the_repository_names_is_run(use, repository, write, 
     assert (status.modified, diff.files, "+changed" in diff.diff) == (1, 1, True)
     assert not mark.exists()
     assert (repository / ".git/index").read_bytes() == index
+
+
+async def test_objects_that_are_missing_are_not_fetched(use, repository, write, git) -> None:
+    """How a remote is reached is a program that the repository names."""
+    mark = repository.parent / "mark"
+    blob = hashlib.sha1(b"blob 8\0one\ntwo\n", usedforsecurity=False).hexdigest()
+    (repository / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    for name, value in {
+        "core.repositoryformatversion": "1",
+        "extensions.partialClone": "origin",
+        "remote.origin.promisor": "true",
+        "remote.origin.url": "ssh://nowhere/x",
+        "protocol.ssh.allow": "always",
+        "core.sshCommand": f"touch '{mark}';",
+    }.items():
+        git("config", name, value)
+    write("a.py", "changed\n")
+    assert not (await use("git_diff")).ok
+    assert not mark.exists()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Looking at the git repository: `git_status` and `git_diff`.
 
-A repository can name programs for git to run: hooks, filters, pagers, diff drivers, a file monitor.
-All of them are switched off, and the index is not written.
+A repository can name programs for git to run: hooks, filters, pagers, diff drivers, a file monitor, and
+how to reach a remote that has objects which are missing here. All of them are switched off, and the
+index is not written.
 """
 
 from __future__ import annotations
@@ -22,7 +23,13 @@ MAX_ENTRIES = 200
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 """What a repository without a commit is compared with."""
 
-_ENV = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
+_ENV = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_ALLOW_PROTOCOL": "none",  # the same for git before 2.45; a list of names, none of which exists
+    "LC_ALL": "C.UTF-8",
+}
 _SAFE = ("-c", "core.fsmonitor=", "-c", "core.pager=cat", "-c", "core.quotepath=off")
 
 
