@@ -104,6 +104,7 @@ def test_an_unknown_command_is_a_usage_error(run_punie: RunPunie) -> None:
 def test_a_bug_exits_1_and_its_traceback_goes_to_a_file(fail: RunPunie, state: Path) -> None:
     run = fail("bug")
     (kept,) = (state / "punie" / "logs").glob("crash-*.log")
+    assert kept.stat().st_mode & 0o777 == 0o600
     assert run.returncode == 1
     assert run.stderr == (
         f"punie: RuntimeError: the unexpected (a bug; the traceback is in {kept}, "

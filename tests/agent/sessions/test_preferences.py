@@ -40,6 +40,12 @@ async def test_mode_and_model_are_found_by_the_next_session_in_the_folder(
     assert next_one.preference(tmp_path) == Preference()
 
 
+def test_only_the_owner_may_read_what_was_chosen(tmp_path: Path) -> None:
+    Preferences(tmp_path).keep(tmp_path, Preference(mode="edit"))
+    (file,) = tmp_path.iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
 async def test_bypass_is_not_remembered(project: Path, environ: dict[str, str]) -> None:
     await chosen(environ, project, mode="edit")
     await chosen(environ, project, mode="bypass")

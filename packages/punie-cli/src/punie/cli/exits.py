@@ -90,6 +90,7 @@ def _keep(trace: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     path = folder / f"crash-{stamp}-{os.getpid()}.log"
+    path.touch(mode=0o600)  # a message may quote what a person wrote
     path.write_text(trace, encoding="utf-8")
     return path
 

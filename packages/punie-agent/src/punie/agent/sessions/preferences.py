@@ -76,5 +76,6 @@ class Preferences:
     def _write(self, data: bytes) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._file.with_suffix(f".{os.getpid()}.tmp")
+        temporary.touch(mode=0o600)  # what a person works on is nobody else's business
         temporary.write_bytes(data)
         temporary.replace(self._file)
