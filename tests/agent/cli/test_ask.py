@@ -285,6 +285,7 @@ def test_a_person_at_the_terminal_decides(
 ) -> None:
     returncode, seen = at_a_terminal(project, environment, answer)
     assert b"Write new.txt" in seen
+    assert b"+text" in seen  # the change is shown before it is asked about
     assert (returncode, (project / "new.txt").exists()) == (code, written)
 
 

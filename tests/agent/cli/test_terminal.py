@@ -7,6 +7,7 @@ import io
 import pytest
 
 from punie.agent.cli.terminal import Terminal
+from punie.agent.events import DiffContent, ToolCallUpdate
 
 
 @pytest.mark.parametrize(
@@ -24,3 +25,23 @@ def test_a_question_cannot_be_rewritten_by_what_it_is_about(written: str, shown:
     terminal.prompt(written)
     terminal.line(written)
     assert stream.getvalue() == f"{shown}{shown}\n"
+
+
+def test_a_change_is_shown_as_a_diff_with_what_a_terminal_would_obey_spelled_out() -> None:
+    stream = io.StringIO()
+    terminal = Terminal(stream)
+    diff = DiffContent(path="/p/a.py", old_text="one\ntwo\n", new_text="one\n2\x1b[2K\n")
+    terminal.see(ToolCallUpdate(tool_call_id="c", status="pending", content=(diff,)))
+    terminal.changes("c")
+    lines = stream.getvalue().splitlines()
+    assert lines[:2] == ["--- /p/a.py", "+++ /p/a.py"]
+    assert lines[3:] == [" one", "-two", "+2\\x1b[2K"]
+
+
+def test_a_new_file_is_compared_with_nothing() -> None:
+    stream = io.StringIO()
+    terminal = Terminal(stream)
+    diff = DiffContent(path="/p/new.py", old_text=None, new_text="one\n")
+    terminal.see(ToolCallUpdate(tool_call_id="c", status="pending", content=(diff,)))
+    terminal.changes("c")
+    assert stream.getvalue().splitlines()[0] == "--- /dev/null"

@@ -17,7 +17,7 @@ from typing import cast
 import msgspec
 from msgspec import Struct
 
-from punie.agent.cli.terminal import Terminal, ask_person
+from punie.agent.cli.terminal import Terminal, ask_person, plain
 from punie.agent.commands import COMMANDS, Desk, prompt
 from punie.agent.errors import PunieError
 from punie.agent.events import AgentMessageChunk, AnyEvent
@@ -171,7 +171,8 @@ class _Writer:
         if self._message_id != event.message_id and not self._newline:
             sys.stdout.write("\n")
         self._message_id = event.message_id
-        sys.stdout.write(event.text)
+        # A file takes the answer as it is; a terminal must not obey it.
+        sys.stdout.write(plain(event.text) if sys.stdout.isatty() else event.text)
         sys.stdout.flush()
         self._newline = event.text.endswith("\n")
 

@@ -1,4 +1,4 @@
-"""What a person sees on stderr: tool calls as short lines, progress in one line, questions.
+"""What a person sees on stderr: tool calls as short lines, progress in one line, questions with diffs.
 
 Without a terminal there is no progress and nobody to ask; the tool lines remain. What a model wrote
 cannot move the cursor or rewrite a question: control characters are spelled out.
@@ -7,6 +7,7 @@ cannot move the cursor or rewrite a question: control characters are spelled out
 from __future__ import annotations
 
 import asyncio
+import difflib
 import re
 import shutil
 import sys
@@ -18,6 +19,7 @@ from msgspec import UNSET, UnsetType
 from punie.agent.events import (
     AnyEvent,
     CompactionUpdate,
+    DiffContent,
     Notice,
     Progress,
     TextContent,
@@ -40,6 +42,7 @@ class Terminal:
         self._live = stream.isatty()
         self._shown = False
         self._titles: dict[str, str] = {}
+        self._diffs: dict[str, tuple[DiffContent, ...]] = {}
 
     def see(self, event: AnyEvent) -> None:
         """Show an event, when it is one that a person wants to see."""
@@ -63,7 +66,7 @@ class Terminal:
     def line(self, text: str) -> None:
         """Write a line."""
         self.clear()
-        self._write(_plain(text) + "\n")
+        self._write(plain(text) + "\n")
 
     def clear(self) -> None:
         """Take away the progress line."""
@@ -74,12 +77,24 @@ class Terminal:
     def prompt(self, text: str) -> None:
         """Write a question without ending its line."""
         self.clear()
-        self._write(_plain(text))
+        self._write(plain(text))
+
+    def changes(self, tool_call_id: str) -> None:
+        """Show what a call would change, file by file."""
+        for diff in self._diffs.get(tool_call_id, ()):
+            old = (diff.old_text or "").splitlines()
+            new = diff.new_text.splitlines()
+            before = "/dev/null" if diff.old_text is None else diff.path
+            for line in difflib.unified_diff(old, new, before, diff.path, lineterm=""):
+                self.line(line)
 
     def _tool(self, event: ToolCallUpdate) -> None:
         if not isinstance(event.title, UnsetType):
             self._titles[event.tool_call_id] = event.title
         title = self._titles.get(event.tool_call_id, event.tool_call_id)
+        if not isinstance(event.content, UnsetType):
+            diffs = tuple(item for item in event.content if isinstance(item, DiffContent))
+            self._diffs[event.tool_call_id] = diffs
         if event.status is UNSET or event.status == "pending":
             return
         if event.status == "in_progress":
@@ -99,7 +114,7 @@ class Terminal:
         if not self._live:
             return
         width = shutil.get_terminal_size().columns - 1
-        self._write("\r\x1b[K" + _plain(text)[:width])
+        self._write("\r\x1b[K" + plain(text)[:width])
         self._shown = True
 
     def _write(self, text: str) -> None:
@@ -107,7 +122,8 @@ class Terminal:
         self._stream.flush()
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Spell out what a terminal would obey; line breaks and tabs stay."""
     return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
@@ -131,6 +147,7 @@ async def ask_person(permission: PermissionAsk, terminal: Terminal) -> Permissio
         The chosen option; end of input answers nothing.
     """
     options = list(permission.options)
+    terminal.changes(permission.tool_call_id)
     choices = ", ".join(f"{number} {option.name}" for number, option in enumerate(options, 1))
     while True:
         terminal.prompt(f"? {permission.title} ({permission.reason})\n  {choices}: ")
