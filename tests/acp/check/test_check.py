@@ -105,7 +105,7 @@ V2 = [one.id for one in REQUIREMENTS if one.id.startswith("v2.")]
 
 
 async def violated(command: list[str], *only: str) -> list[str]:
-    verdicts = await examine(command, timeout=1.0, only=only)
+    verdicts = await examine(command, timeout=2.0, only=only)
     return [verdict.id for verdict in verdicts if verdict.outcome == "violated"]
 
 

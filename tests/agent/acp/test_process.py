@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -47,14 +49,25 @@ def test_nothing_heavy_is_loaded_up_to_the_answer_of_initialize(
     assert loaded.isdisjoint(HEAVY)
 
 
-def test_starting_is_cheap(process: Process, project: Path) -> None:
+def cpu_of(code: str) -> float:
+    """Seconds of CPU that a bare Python takes for some code."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", code], check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_starting_takes_few_times_what_the_event_loop_alone_takes(
+    process: Process, project: Path
+) -> None:
     process.ask("initialize", {"protocolVersion": 1, "clientCapabilities": {}})
     initialized = process.cpu()
     process.ask("session/new", {"cwd": str(project), "mcpServers": []})
     opened = process.cpu()
-    print(f"CPU: initialize {initialized:.2f} s, session/new {opened:.2f} s")
-    assert initialized <= 0.15
-    assert opened <= 0.25
+    loop = sorted(cpu_of("import asyncio, json") for _ in range(3))[1]
+    print(f"CPU: {loop:.2f} s alone, initialize {initialized:.2f} s, session/new {opened:.2f} s")
+    assert initialized <= 4 * loop
+    assert opened <= 6 * loop
 
 
 def test_the_first_prompt_comes_after_session_new_and_its_updates_before_its_answer(
@@ -89,7 +102,7 @@ def test_a_process_that_is_told_to_end_ends_at_once_with_its_children(
     else:
         process.child.send_signal(signal.SIGTERM)
     assert process.child.wait(timeout=5) == 0
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 2.0  # half a second on a machine with nothing else to do
     gone(pid)
 
 

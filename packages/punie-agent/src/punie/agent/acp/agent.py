@@ -67,6 +67,7 @@ class PunieAgent:
         self._prompts: Prompts | None = None
         self._readers: dict[str, ClientReader] = {}
         self._background: set[asyncio.Task[object]] = set()
+        self._over = False
 
     async def initialize(self, params: v2.InitializeRequest) -> v2.InitializeResponse:
         """Say what Punie can do."""
@@ -207,6 +208,7 @@ class PunieAgent:
 
     async def close(self) -> None:
         """End every turn and what it started."""
+        self._over = True
         for task in self._background:
             task.cancel()
         for session_id in list(self._readers):
@@ -305,6 +307,8 @@ class PunieAgent:
         asyncio.get_running_loop().call_later(AFTER_ANSWER, self._begin, work)
 
     def _begin(self, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        if self._over:
+            return
         task = asyncio.get_running_loop().create_task(work())
         self._background.add(task)
         task.add_done_callback(self._background.discard)
