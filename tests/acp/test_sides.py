@@ -123,6 +123,31 @@ async def test_requests_sent_right_behind_initialize_wait_for_it() -> None:
         await wire.transport.aclose()
 
 
+async def test_an_initialize_that_ends_while_a_newer_one_runs_leaves_it_to_that_one() -> None:
+    waiting = [first := asyncio.Event(), second := asyncio.Event()]
+    both_run = asyncio.Event()
+
+    class Held(BaseAgent):
+        async def initialize(self, params: v1.InitializeRequest) -> v1.InitializeResponse:
+            mine = waiting.pop(0)
+            if not waiting:
+                both_run.set()
+            await mine.wait()
+            return await super().initialize(params)
+
+    async with asyncio.TaskGroup() as tasks:
+        wire = await wired(Held, tasks, initialize=False)
+        wire.send("initialize", {"protocolVersion": 1}, id="a")
+        wire.send("initialize", {"protocolVersion": 1}, id="b")
+        await both_run.wait()
+        first.set()
+        assert (await wire.frames.get())["id"] == "a"
+        wire.send("session/new", {"cwd": "/", "mcpServers": []}, id="c")
+        second.set()
+        assert [(await wire.frames.get())["id"] for _ in range(2)] == ["b", "c"]
+        await wire.transport.aclose()
+
+
 async def test_a_failed_initialize_can_be_repeated() -> None:
     class Once(BaseAgent):
         failed = False
