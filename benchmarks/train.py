@@ -159,6 +159,7 @@ def ours(work: Work) -> None:
     mlx.train(
         model, rows, schedule=work.schedule,
         checkpoints=Checkpoints(work.folder / "states", key="benchmark"),
+        score=lambda _model: 0.0,
         report=lambda at: times.append((time.monotonic(), at.examples)),
     )  # fmt: skip
     mlx.save_adapter(model, work.folder / "ours", spec)

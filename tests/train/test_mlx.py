@@ -7,7 +7,7 @@ import pytest
 
 from punie.agent.models.embedded.blas import preload_fast_blas
 from punie.train.backends.base import NanLossError, Progress
-from punie.train.data.tokens import Tokens
+from punie.train.data.tokens import DIRECT, Tokens
 from punie.train.phases.spec import LoraSpec, Schedule
 
 preload_fast_blas()
@@ -18,7 +18,7 @@ from mlx.utils import tree_flatten  # noqa: E402, TID251
 from mlx_lm.utils import load_adapters  # noqa: E402, TID251
 
 from punie.train.backends import llama, mlx  # noqa: E402
-from punie.train.backends.checkpoints import Checkpoints  # noqa: E402
+from punie.train.backends.checkpoints import Checkpoints, State  # noqa: E402
 
 ROWS = [
     Tokens(ids=(1, 5, 6, 7, 9, 30, 31, 2), weights=(0, 0, 0, 0, 0, 1.0, 1.0, 0.5), kind="a"),
@@ -87,13 +87,28 @@ class Stopped(Exception):
     """The run was killed."""
 
 
+def unscored(_model: Any) -> float:
+    return 0.0
+
+
+def scored(*scores: float) -> Any:
+    """Give one score after the other."""
+    left = iter(scores)
+    return lambda _model: next(left)
+
+
+def matrices(model: Any) -> dict[str, Any]:
+    return {name: mx.array(a) for name, a in tree_flatten(model.trainable_parameters())}
+
+
 def test_training_lowers_the_loss_and_keeps_its_last_state(tiny: Path, tmp_path: Path) -> None:
     seen: list[Progress] = []
-    losses = mlx.train(
+    _, losses, _ = mlx.train(
         lora(tiny),
         ROWS,
         schedule=Schedule(lr=3e-3, warmup=2, steps=25, checkpoint=10),
         checkpoints=Checkpoints(tmp_path / "states", key="k"),
+        score=unscored,
         report=seen.append,
     )
     assert losses[-1] < 0.8 * losses[0]
@@ -106,20 +121,25 @@ def test_training_lowers_the_loss_and_keeps_its_last_state(tiny: Path, tmp_path:
 def test_a_killed_run_goes_on_to_the_same_bytes(tiny: Path, tmp_path: Path, killed_at: int) -> None:
     schedule = Schedule(lr=3e-3, warmup=2, steps=12, checkpoint=5, batch_size=2)
 
-    def run(name: str, model: Any, report: Any) -> list[float]:
+    def falling(model: Any) -> float:
+        return float(mx.sum(model.layers[0].self_attn.q_proj.lora_b).item())
+
+    def run(name: str, model: Any, report: Any) -> State:
         states = Checkpoints(tmp_path / name, key="k")
-        return mlx.train(model, ROWS, schedule=schedule, checkpoints=states, report=report)
+        return mlx.train(
+            model, ROWS, schedule=schedule, checkpoints=states, score=falling, report=report
+        )
 
     def kill(at: Progress) -> None:
         if at.step == killed_at:
             raise Stopped
 
     whole, resumed = lora(tiny), lora(tiny)
-    losses = run("whole", whole, lambda _at: None)
+    course = run("whole", whole, lambda _at: None)
     with pytest.raises(Stopped):
         run("killed", lora(tiny), kill)
     steps: list[int] = []
-    assert run("killed", resumed, lambda at: steps.append(at.step)) == losses
+    assert run("killed", resumed, lambda at: steps.append(at.step)) == course
     assert steps[0] == (killed_at - 1) // 5 * 5 + 1  # a state is kept after its step was told
     expected = dict(tree_flatten(whole.trainable_parameters()))
     for name, array in tree_flatten(resumed.trainable_parameters()):
@@ -134,6 +154,7 @@ def test_states_of_another_run_are_never_resumed(tiny: Path, tmp_path: Path) -> 
             ROWS,
             schedule=Schedule(steps=3, checkpoint=1),
             checkpoints=Checkpoints(tmp_path, key=key),
+            score=unscored,
             report=lambda at: steps.append(at.step),  # noqa: B023
         )
         assert steps == [1, 2, 3]
@@ -146,7 +167,14 @@ def test_a_loss_that_is_no_number_stops_with_the_step(tiny: Path, tmp_path: Path
     states = Checkpoints(tmp_path, key="k")
     schedule = Schedule(steps=5, checkpoint=1)
     with pytest.raises(NanLossError, match="step 1") as stopped:
-        mlx.train(model, ROWS, schedule=schedule, checkpoints=states, report=lambda _at: None)
+        mlx.train(
+            model,
+            ROWS,
+            schedule=schedule,
+            checkpoints=states,
+            score=unscored,
+            report=lambda _at: None,
+        )
     assert stopped.value.step == 1
     assert [path.name for path in tmp_path.iterdir()] == ["key"]
 
@@ -169,3 +197,57 @@ def test_the_agent_loads_the_halved_adapter(tiny: Path, tmp_path: Path, model: A
     served = load(tiny, adapter=tmp_path / "half").model(ids)
     assert mx.allclose(served, model(ids), rtol=1e-2, atol=1e-2).item()
     assert not mx.allclose(served, load(tiny).model(ids), rtol=1e-2, atol=1e-2).item()
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"), [((0.1, 0.9, 0.5), 1), ((0.1, 0.5, 0.5), 2), ((0.9, 0.2, 0.8), 0)]
+)
+def test_a_run_ends_with_the_weights_that_scored_best_the_later_of_equals(
+    tiny: Path, tmp_path: Path, scores: tuple[float, ...], best: int
+) -> None:
+    model, states = lora(tiny), list[dict[str, Any]]()
+    given = scored(*scores)
+
+    def score(trained: Any) -> float:
+        states.append(matrices(trained))
+        return given(trained)
+
+    course = mlx.train(
+        model,
+        ROWS,
+        schedule=Schedule(lr=3e-3, warmup=1, steps=5, checkpoint=2),
+        checkpoints=Checkpoints(tmp_path, key="k"),
+        score=score,
+        report=lambda _at: None,
+    )
+    assert course.scores == pytest.approx(scores)
+    ended = matrices(model)
+    equal = [all(mx.array_equal(ended[n], s[n]).item() for n in ended) for s in states]
+    assert equal == [n == best for n in range(3)]
+
+
+def greedy(model: Any, prompt: list[int], count: int) -> list[int]:
+    ids = list(prompt)
+    for _ in range(count):
+        ids.append(int(model(mx.array([ids]))[0, -1].argmax().item()))
+    return ids
+
+
+def test_the_score_is_the_share_that_greedy_generation_would_say(model: Any) -> None:
+    prompts = [[1, 5, 6, 7], [1, 5, 6, 8, 40, 41], [1, 5, 6, 9, 9]]
+    said = [greedy(model, prompt, 3) for prompt in prompts]
+
+    def case(ids: list[int], start: int, kind: str = "a") -> Tokens:
+        weights = tuple(float(at >= start) for at in range(len(ids)))
+        return Tokens(ids=tuple(ids), weights=weights, kind=kind)
+
+    right = [case(ids, len(prompt)) for prompt, ids in zip(prompts, said, strict=True)]
+    assert mlx.share_right(model, right) == 1.0
+    last_is_wrong = [*said[0][:-1], (said[0][-1] + 1) % 64]
+    wrong = case(last_is_wrong, len(prompts[0]))
+    begins_a_call = case(said[1][: len(prompts[1]) + 1], len(prompts[1]), DIRECT)
+    answers = case([*prompts[2], (said[2][len(prompts[2])] + 1) % 64], len(prompts[2]), DIRECT)
+    assert mlx.share_right(model, [wrong]) == 0.0
+    assert mlx.share_right(model, [begins_a_call]) == 0.0
+    assert mlx.share_right(model, [answers]) == 1.0
+    assert mlx.share_right(model, [*right, wrong, begins_a_call, answers]) == pytest.approx(4 / 6)

@@ -1,7 +1,8 @@
 """Saved states of a training run, from which it goes on to the same bytes as if never interrupted.
 
-A checkpoint is a folder named for its step; it appears whole or not at all. The key says what the
-run was made from: states of another run are thrown away, never resumed.
+A checkpoint is a folder named for its step; it appears whole or not at all. It holds the weights with
+which the run goes on, and those that scored best so far, which the run ends with. The key says what
+the run was made from: states of another run are thrown away, never resumed.
 """
 
 # mlx ships no types that strict mode accepts.
@@ -17,8 +18,9 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 from mlx.utils import tree_flatten, tree_unflatten
 
-_WEIGHTS, _OPTIMIZER = "weights.safetensors", "optimizer.safetensors"
+_WEIGHTS, _OPTIMIZER, _BEST = "weights.safetensors", "optimizer.safetensors", "best.safetensors"
 _KEY = "key"
+_LOSSES, _SCORES = "losses", "scores"
 
 
 class State(NamedTuple):
@@ -28,6 +30,8 @@ class State(NamedTuple):
     """Steps done."""
     losses: list[float]
     """One per step done."""
+    scores: list[float]
+    """One per checkpoint; what each was scored on held-out cases, higher is better."""
 
 
 class Checkpoints:
@@ -47,15 +51,26 @@ class Checkpoints:
             note.write_text(key, encoding="utf-8")
 
     def save(self, model: Any, optimizer: Any, state: State) -> None:
-        """Keep a state and drop the one before."""
+        """Keep a state and drop the one before; of equal scores the later one is the best.
+
+        Args:
+            model: With LoRA layers.
+            optimizer: Its optimizer.
+            state: Where the run stands; its last score is that of these weights.
+        """
         partial = self._folder / "partial"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
-        losses = mx.array(state.losses, dtype=mx.float32)
-        weights = {**dict(tree_flatten(model.trainable_parameters())), "losses": losses}
-        mx.save_safetensors(str(partial / _WEIGHTS), weights)
+        weights = dict(tree_flatten(model.trainable_parameters()))
+        course = {_LOSSES: state.losses, _SCORES: state.scores}
+        lists = {name: mx.array(values, dtype=mx.float32) for name, values in course.items()}
+        mx.save_safetensors(str(partial / _WEIGHTS), {**weights, **lists})
         mx.save_safetensors(str(partial / _OPTIMIZER), dict(tree_flatten(optimizer.state)))
         before = self._steps()
+        if not before or state.scores[-1] >= max(state.scores):
+            mx.save_safetensors(str(partial / _BEST), weights)
+        else:
+            shutil.copyfile(self._folder / str(max(before)) / _BEST, partial / _BEST)
         partial.rename(self._folder / str(state.step))
         for step in before:
             shutil.rmtree(self._folder / str(step))
@@ -68,17 +83,25 @@ class Checkpoints:
         """
         steps = self._steps()
         if not steps:
-            return State(0, [])
+            return State(0, [], [])
         newest = self._folder / str(max(steps))
         weights = mx.load(str(newest / _WEIGHTS))
         assert isinstance(weights, dict)
-        losses: Any = weights.pop("losses")
+        losses, scores = weights.pop(_LOSSES).tolist(), weights.pop(_SCORES).tolist()
         model.load_weights(list(weights.items()), strict=False)
         saved = mx.load(str(newest / _OPTIMIZER))
         assert isinstance(saved, dict)
         optimizer.init(model.trainable_parameters())
         optimizer.state = tree_unflatten(list(saved.items()))
-        return State(max(steps), [float(loss) for loss in losses.tolist()])
+        return State(max(steps), _numbers(losses), _numbers(scores))
+
+    def load_best(self, model: Any) -> None:
+        """Put the weights that scored best into a model with LoRA layers."""
+        model.load_weights(str(self._folder / str(max(self._steps())) / _BEST), strict=False)
 
     def _steps(self) -> list[int]:
         return [int(path.name) for path in self._folder.iterdir() if path.name.isdigit()]
+
+
+def _numbers(values: Any) -> list[float]:
+    return [float(value) for value in values]

@@ -40,7 +40,7 @@ from mlx_lm.tuner.utils import linear_to_lora_layers
 from punie.train.backends import llama
 from punie.train.backends.base import NanLossError, Progress, batches, shared_prefix
 from punie.train.backends.checkpoints import Checkpoints, State
-from punie.train.data.tokens import Tokens
+from punie.train.data.tokens import DIRECT, Tokens
 from punie.train.phases.spec import LoraSpec, Schedule
 
 WEIGHTS = "adapters.safetensors"
@@ -53,6 +53,10 @@ LOGITS = 96
 """Positions whose logits are held in one array: 96 x 49k float32 are 19 MB, which the allocator
 keeps for the next step; a larger array is mapped anew each time, and faulting its pages in takes
 as long as the arithmetic."""
+
+
+SCORED = 16
+"""Held-out cases that are scored at once."""
 
 
 class _Keys:
@@ -126,16 +130,54 @@ def _logits(model: Any, hidden: Any) -> Any:
 
 def batch_loss(model: Any, batch: Batch) -> Any:
     """Compute the weighted mean cross entropy of a batch, the shared prefix computed once."""
-    fast = llama.fits(model)
-    hidden = (llama.hidden if fast else stock_hidden)(model, batch.prefix, batch.ids)
-    cross_entropy = llama.cross_entropy if fast else nn.losses.cross_entropy
-    picked = hidden.reshape(-1, hidden.shape[-1])[batch.where]
+    cross_entropy = llama.cross_entropy if llama.fits(model) else nn.losses.cross_entropy
     total = mx.array(0.0)
-    for start in range(0, picked.shape[0], LOGITS):
-        part = slice(start, start + LOGITS)
-        entropy = cross_entropy(_logits(model, picked[part]), batch.targets[part])
+    for part, logits in _picked(model, batch):
+        entropy = cross_entropy(logits, batch.targets[part])
         total = total + (entropy * batch.weights[part]).sum()
     return total / batch.weights.sum()
+
+
+def _picked(model: Any, batch: Batch) -> Iterator[tuple[slice, Any]]:
+    """Run the model and give the logits of the positions that count, a part at a time."""
+    forward = llama.hidden if llama.fits(model) else stock_hidden
+    hidden = forward(model, batch.prefix, batch.ids)
+    picked = hidden.reshape(-1, hidden.shape[-1])[batch.where]
+    for start in range(0, picked.shape[0], LOGITS):
+        part = slice(start, start + LOGITS)
+        yield part, _logits(model, picked[part])
+
+
+def share_right(model: Any, cases: Sequence[Tokens]) -> float:
+    """Score a model on held-out cases without generating: would greedy decoding say exactly this?
+
+    That every id is the likeliest after the right ones before it is the same as that generation
+    from the prompt, unconstrained and at temperature 0, gives these ids.
+
+    Args:
+        model: In whatever state of training.
+        cases: The expected call after its prompt. A case of kind `DIRECT` ends with the first id of a
+            call and is right when that is *not* the likeliest.
+
+    Returns:
+        The share that is right, 0 to 1.
+    """
+    right = 0
+    by_length = sorted(cases, key=lambda case: len(case.ids))
+    for start in range(0, len(by_length), SCORED):
+        rows = by_length[start : start + SCORED]
+        batch = collate(rows)
+        guesses: list[int] = []
+        for _, logits in _picked(model, batch):
+            guesses += logits.argmax(-1).tolist()
+        row_of = (batch.where // batch.ids.shape[1]).tolist()
+        wrong = {
+            row
+            for row, guess, target in zip(row_of, guesses, batch.targets.tolist(), strict=True)
+            if guess != target
+        }
+        right += sum((row in wrong) == (case.kind == DIRECT) for row, case in enumerate(rows))
+    return right / len(cases)
 
 
 def stock_hidden(model: Any, prefix: Any, ids: Any) -> Any:
@@ -218,26 +260,29 @@ def train(
     *,
     schedule: Schedule,
     checkpoints: Checkpoints,
+    score: Callable[[Any], float],
     report: Callable[[Progress], None],
-) -> list[float]:
-    """Train the LoRA matrices of `model` in place.
+) -> State:
+    """Train the LoRA matrices of `model` in place; it ends with those that scored best.
 
     Args:
         model: With LoRA layers.
         rows: All examples.
         schedule: Steps, rate, batch limits.
         checkpoints: Where states are kept, and from where an interrupted run goes on.
+        score: Judges the model at each checkpoint, higher is better. Loss does not decide: it goes on
+            falling while calls get worse.
         report: Called once per step.
 
     Returns:
-        The loss of each step.
+        The course of the whole run: losses and scores.
 
     Raises:
         NanLossError: The loss left the numbers; nothing was saved since the last checkpoint.
     """
     optimizer = optim.Adam(learning_rate=rate(schedule))
     loss_and_gradient = nn.value_and_grad(model, batch_loss)
-    done, losses = checkpoints.restore(model, optimizer)
+    done, losses, scores = checkpoints.restore(model, optimizer)
     examples = 0
     start = time.monotonic()
     for step, group in enumerate(_steps(rows, schedule), 1):
@@ -263,8 +308,10 @@ def train(
             )
         )
         if step % schedule.checkpoint == 0 or step == schedule.steps:
-            checkpoints.save(model, optimizer, State(step, losses))
-    return losses
+            scores.append(score(model))
+            checkpoints.save(model, optimizer, State(step, losses, scores))
+    checkpoints.load_best(model)
+    return State(schedule.steps, losses, scores)
 
 
 def _number(scalar: Any) -> float:

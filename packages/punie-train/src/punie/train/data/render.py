@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from punie.agent.prompts.chat_template import ChatTokenizer, ToolSpec, render
 from punie.train.data.example import Example, Message, to_chat
-from punie.train.data.tokens import Tokens
+from punie.train.data.tokens import DIRECT, Tokens
 from punie.train.errors import DataError, EmptyTargetError
 
 
@@ -69,7 +69,7 @@ class Renderer:
         if not any(weights[:kept]):
             raise EmptyTargetError(example.id, len(ids), self._max_tokens)
         reports = any(message.role == "tool" for message in messages)
-        kind = f"{'report/' if reports else ''}{example.tool or 'answer'}"
+        kind = f"{'report/' if reports else ''}{example.tool or DIRECT}"
         return Tokens(ids=tuple(ids[:kept]), weights=tuple(weights[:kept]), kind=kind)
 
     def _chat(self, messages: Sequence[Message]) -> list[dict[str, Any]]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+DIRECT = "answer"
+"""The kind of an example that is answered without a tool."""
+
 
 class Tokens(Struct, frozen=True, kw_only=True):
     """One example as the back end reads it."""

@@ -51,7 +51,7 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     batch_size: int = 24
     """Most examples of a batch."""
     checkpoint: int = 100
-    """Steps between two saved adapters."""
+    """Steps between two saved states. Each is scored on `evaluation`; the best becomes the adapter."""
     seed: int = 0
 
 

@@ -1,4 +1,4 @@
-"""The loss of a training as a picture, for people: each step, and the mean of the last ones."""
+"""The course of a training as a picture, for people: loss and scores."""
 
 # matplotlib's types leave much unknown to strict mode.
 # pyright: reportUnknownMemberType=false
@@ -12,12 +12,14 @@ WINDOW = 20
 """Steps of the mean."""
 
 
-def draw(losses: Sequence[float], path: Path) -> None:
-    """Draw the loss of each step; the same losses give the same bytes.
+def draw(losses: Sequence[float], scores: Sequence[float], path: Path, *, every: int) -> None:
+    """Draw the loss of each step and the scores; the same numbers give the same bytes.
 
     Args:
         losses: One per step.
+        scores: Shares from 0 to 1, the last one at the end.
         path: The PNG to write.
+        every: Steps between two scores.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -31,7 +33,12 @@ def draw(losses: Sequence[float], path: Path) -> None:
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     axes.set_ylim(bottom=0)
-    axes.legend(frameon=False)
+    right = axes.twinx()
+    at = [min(len(losses), every * n) for n in range(1, len(scores) + 1)]
+    right.plot(at, scores, color="#b3541e", marker="o", markersize=4, linewidth=1, label="right")
+    right.set_ylabel("share of held-out cases that is right")
+    right.set_ylim(0, 1)
+    figure.legend(frameon=False, loc="upper center", ncols=3)
     partial = path.with_name(f"partial-{path.name}")
     FigureCanvasAgg(figure).print_png(str(partial), metadata={"Software": None})
     partial.replace(path)

@@ -54,15 +54,25 @@ def train(work: Work) -> Outcome:
         minutes = at.seconds_left / 60
         work.say(f"step {at.step}/{at.steps}, loss {at.loss:.3f}, {minutes:.0f} min left")
 
-    losses = mlx.train(model, rows, schedule=phase.schedule, checkpoints=checkpoints, report=report)
+    cases = prepare.held_out(work)
+    _, losses, scores = mlx.train(
+        model,
+        rows,
+        schedule=phase.schedule,
+        checkpoints=checkpoints,
+        score=lambda trained: mlx.share_right(trained, cases),
+        report=report,
+    )
     mlx.save_adapter(model, work.path(ADAPTER), phase.lora)
-    curves.draw(losses, work.path(CURVE))
+    curves.draw(losses, scores, work.path(CURVE), every=phase.schedule.checkpoint)
     tail = losses[-min(20, len(losses)) :]
     figures: dict[str, Any] = {
         "trainable_parameters": parameters,
         "estimated_memory": needed.total,
         "first_loss": round(losses[0], 4),
         "last_losses_mean": round(sum(tail) / len(tail), 4),
+        "scores": [round(score, 4) for score in scores],
+        "scored": f"{len(cases)} cases of {phase.evaluation.suite}, no grammar, at every checkpoint",
         "blas": blas or "",
     }
     return Outcome(outputs=(*ADAPTER_FILES, CURVE), figures=figures)

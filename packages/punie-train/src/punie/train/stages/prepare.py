@@ -7,16 +7,20 @@ from pathlib import Path
 
 import msgspec
 
+from punie.train.backends.base import trained_from
 from punie.train.data import dataset
-from punie.train.data.example import Example
+from punie.train.data.example import Example, called, example, said
 from punie.train.data.generators import harvest, results
 from punie.train.data.render import Renderer
-from punie.train.data.tokens import Tokens
+from punie.train.data.tokens import DIRECT, Tokens
+from punie.train.evals.case import suite
 from punie.train.stages import bases
 from punie.train.stages.base import Outcome, Work, wordings
 
 RECORDED = "recorded.jsonl"
 EXAMPLES = "examples.jsonl"
+_ANY_TOOL = "git_status"
+"""Stands in for the call that a direct answer must not begin: all calls begin alike."""
 
 
 def run_tools(work: Work) -> Outcome:
@@ -67,17 +71,36 @@ def tokens(work: Work, examples: list[Example]) -> list[Tokens]:
         EmptyTargetError: An example has nothing to train on within the phase's limit.
         DataError: Training and serving tokens differ.
     """
+    renderer = _renderer(work)
+    return [renderer.tokens(example) for example in examples]
+
+
+def held_out(work: Work) -> list[Tokens]:
+    """Render the cases that a phase is evaluated on, as `backends.mlx.share_right` takes them."""
+    renderer, evaluation = _renderer(work), work.phase.evaluation
+    rows: list[Tokens] = []
+    for case in suite(evaluation.suite)[: evaluation.cases or None]:
+        expected, arguments = case.expect.tool, case.expect.arguments
+        call = called(expected or _ANY_TOOL, {n: str(value) for n, value in arguments.items()})
+        row = renderer.tokens(example((said(case.prompt), call), provenance=case.id))
+        if expected is None:
+            start = trained_from(row) + 1
+            row = Tokens(ids=row.ids[:start], weights=row.weights[:start], kind=DIRECT)
+        rows.append(row)
+    return rows
+
+
+def _renderer(work: Work) -> Renderer:
     from punie.train.backends.tokenizer import load_tokenizer
 
     phase, how = work.phase, bases.serving(work.phase)
-    renderer = Renderer(
+    return Renderer(
         load_tokenizer(bases.base_folder(phase, work.folder)),
         instructions=how.instructions,
         tools=bases.tool_specs(how.tools),
         weights=phase.weights,
         max_tokens=phase.max_tokens,
     )
-    return [renderer.tokens(example) for example in examples]
 
 
 def load(path: Path) -> list[Example]:
