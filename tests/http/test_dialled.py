@@ -152,6 +152,51 @@ async def test_a_question_is_answered_with_a_form(run_hub: Any) -> None:
         assert "Ada" not in str(kept)
 
 
+async def test_a_form_that_is_filled_in_wrongly_stays_open(run_hub: Any) -> None:
+    form = {
+        "type": "object",
+        "required": ["age"],
+        "properties": {
+            "age": {"type": "integer", "minimum": 1, "maximum": 150},
+            "ratio": {"type": "number"},
+            "sure": {"type": "boolean"},
+            "name": {"type": "string", "minLength": 2, "enum": ["Ada", "Bob"]},
+            "likes": {
+                "type": "array",
+                "maxItems": 1,
+                "items": {"anyOf": [{"const": "tea", "title": "Tea"}]},
+            },
+        },
+    }
+    wrong = {
+        "age: this is needed": {"sure": True},
+        "age: this is a whole number": {"age": "ten"},
+        "age: at least 1": {"age": 0},
+        "age: at most 150": {"age": 151},
+        "ratio: this is a number": {"age": 1, "ratio": True},
+        "sure: this is true or false": {"age": 1, "sure": "yes"},
+        "name: this is a text": {"age": 1, "name": 3},
+        "name: at least 2 characters": {"age": 1, "name": "A"},
+        "name: 'Eve' is none of Ada, Bob": {"age": 1, "name": "Eve"},
+        "likes: this is a list of texts": {"age": 1, "likes": [1]},
+        "likes: at most 1 choices": {"age": 1, "likes": ["tea", "tea"]},
+        "likes: 'rum' is none of tea": {"age": 1, "likes": ["rum"]},
+        "more: the form has no such field; it has: age, ratio, sure, name, likes": {"more": 1},
+    }
+    async with run_hub() as running, dialled(running, "s1") as puppet:
+        params = {"sessionId": "s1", "mode": "form", "message": "You?", "requestedSchema": form}
+        question = asyncio.ensure_future(puppet.request("elicitation/create", params))
+        session = await summary(running, "s1", state="needs_answer")
+        (asked_id,) = session["asked"]
+        for told, content in wrong.items():
+            path = f"/api/inbox/{asked_id}/submit"
+            refused = await running.post(path, {"content": content}, status=400)
+            assert refused["error"] == told
+        assert not question.done()
+        await running.post(path, {"content": {"age": 30, "likes": ["tea"], "ratio": 0.5}})
+        assert (await question)["content"] == {"age": 30, "likes": ["tea"], "ratio": 0.5}
+
+
 async def test_an_agent_that_comes_back_doubles_nothing(run_hub: Any) -> None:
     async with run_hub() as running:
         for times in (1, 2):

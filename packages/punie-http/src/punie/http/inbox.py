@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from punie.http.errors import ApiError, ConflictError, NotFoundError, UnavailableError
+from punie.http.forms import fit
 from punie.http.sessions.registry import Asked, Sessions
 from punie.http.sse import Feed, state_frame
 from punie.http.store.base import Event, SessionKey, Store
@@ -125,10 +126,22 @@ class Inbox:
         raise ApiError(f"there is no option {option_id!r} here; there are: {known}")
 
     async def submit(self, asked_id: str, content: dict[str, Any] | None, *, by: str) -> Answer:
-        """Answer a question with a form's fields, or decline it with `None`; raises as `select`."""
+        """Answer a question.
+
+        Args:
+            asked_id: Which.
+            content: The form's fields by name; `None` declines.
+            by: Who answers, for the log.
+
+        Raises:
+            FormError: The content does not fit the form; the question stays open.
+            ApiError: As with `select`.
+        """
         pending = self._get(asked_id)
         if pending.asked.what != "question":
             raise ApiError("this is an approval: choose one of its options")
+        if content is not None:
+            fit(pending.asked.form, content)
         outcome = "declined" if content is None else "submitted"
         title = pending.asked.title
         answer = Answer(id=asked_id, outcome=outcome, by=by, content=content, title=title)
