@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,17 +21,20 @@ from punie.agent.errors import StoreError
 from punie.agent.events import (
     AgentMessageChunk,
     AnyEvent,
+    FilesChanged,
     Notice,
     SessionInfoUpdate,
     StateUpdate,
     UserMessage,
 )
 from punie.agent.sessions.journal import Journal
+from punie.agent.sessions.judgements import Judgements, undoes
 from punie.agent.sessions.store import Row, Store, Stored
 from punie.agent.turns.outcome import TurnOutcome
 
 if TYPE_CHECKING:
     from punie.agent.sessions.owners import Owner
+    from punie.agent.sessions.traces import TraceFile
 
 log = logging.getLogger(__name__)
 encode = msgspec.json.Encoder().encode
@@ -57,6 +60,8 @@ class Record:
             traces: The folder of traces, if the person wants them.
         """
         self._traces = traces
+        self._trace: TraceFile | None = None
+        self._judgements = Judgements()
         self._stopped = False
         self._journal = journal
         self._session = session
@@ -84,6 +89,8 @@ class Record:
         """
         if self._stopped:
             return None
+        if self._traces is not None:
+            await self._judge(event)
         self._rows.append(Row(self._count, time.time(), encode(event)))
         self._count += 1
         self._note(event)
@@ -138,14 +145,24 @@ class Record:
         """
         await self.keep(messages)
         if self._traces is not None:
-            from punie.agent.sessions.traces import write_turn
+            from punie.agent.sessions.traces import TraceFile
 
-            try:
-                await asyncio.to_thread(
-                    write_turn, self._traces, self._session_id, messages, outcome, model=model
-                )
-            except OSError as error:
-                log.warning("a trace cannot be written: %s", error)
+            trace = self._trace = TraceFile(self._traces, self._session_id)
+            await _traced(
+                lambda: trace.write_turn(messages, outcome, self._judgements, model=model)
+            )
+
+    async def end(self) -> None:
+        """Write what the person made of the latest turn's edits, as far as it is not written yet."""
+        if (trace := self._trace) is not None:
+            await _traced(lambda: trace.write_corrections(self._judgements))
+
+    async def _judge(self, event: AnyEvent) -> None:
+        if isinstance(event, UserMessage) and not undoes(event):
+            await self.end()
+        self._judgements.see(event)
+        if isinstance(event, FilesChanged) and event.what == "undo":
+            await self.end()
 
     def set_settings(self, settings: Mapping[str, Any]) -> None:
         """Write what the session should start with when it is loaded, such as its mode."""
@@ -184,6 +201,13 @@ class Record:
             title="This session is not being saved and ends with its process",
             description=str(error),
         )
+
+
+async def _traced(write: Callable[[], None]) -> None:
+    try:
+        await asyncio.to_thread(write)
+    except OSError as error:
+        log.warning("a trace cannot be written: %s", error)
 
 
 def _same(before: Sequence[Any], now: Sequence[Any]) -> int:

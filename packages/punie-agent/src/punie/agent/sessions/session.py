@@ -9,7 +9,6 @@ loaded only when a turn begins.
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -44,8 +43,6 @@ if TYPE_CHECKING:
     from punie.agent.sessions.checkpoints import Checkpoints
     from punie.agent.sessions.record import Record
     from punie.agent.turns.restore import Restored
-
-log = logging.getLogger(__name__)
 
 
 class Session:
@@ -284,6 +281,8 @@ class Session:
         self.workspace.close()
         async with self._one_at_a_time:
             await self.services.aclose()
+            if self._record is not None:
+                await self._record.end()
 
     async def _turn(
         self,

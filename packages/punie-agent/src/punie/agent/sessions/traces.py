@@ -1,9 +1,10 @@
-"""Traces: what a model was asked, called and answered, one line per turn, for training and for study.
+"""Traces: what a model was asked, called and answered, and what the person made of it; for training.
 
 Only written when the person's own settings say `traces = true`; never sent anywhere. Secrets and home
-folders are taken out before a line is written. A line has the fields of a training example of
-`punie-train` (`id`, `messages`, `provenance`), and beside them how the turn ended. Loads the model
-stack; imported when a turn ends.
+folders are taken out before a line is written. A turn is a line with the fields of a training example
+of `punie-train` (`id`, `messages`, `provenance`), and beside them how it ended, who decided about
+each call and what the calls changed. An edit that the person changed or undid afterwards is a line
+of its own, of type `Correction`. Loads the model stack; imported when a turn ends.
 """
 
 from __future__ import annotations
@@ -26,60 +27,127 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
+from punie.agent.sessions.judgements import Edit, Judgements, made
 from punie.agent.sessions.redact import Redactor
-from punie.agent.turns.outcome import TurnOutcome
+from punie.agent.turns.outcome import ToolCallRecord, TurnOutcome
 
 
-def write_turn(
-    folder: Path,
-    session_id: str,
-    messages: Sequence[ModelMessage],
-    outcome: TurnOutcome,
-    *,
-    model: str,
-    redactor: Redactor | None = None,
-) -> None:
-    """Add the latest turn to a session's trace.
+class TraceFile:
+    """The trace of one session.
 
     Args:
         folder: Where traces are, made when it is missing; one file per session.
         session_id: Names the file.
-        messages: The whole conversation; what comes from the last prompt on is written.
-        outcome: How the turn ended.
-        model: The model's spec.
         redactor: Cleans what is written; knows the secrets of this process by default.
-
-    Raises:
-        OSError: It cannot be written.
     """
-    line = (redactor or Redactor()).value(trace(messages, outcome, model=model))
-    line["id"] = _digest(line["messages"])
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / f"{session_id}.jsonl"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    with os.fdopen(descriptor, "ab") as file:
-        file.write(msgspec.json.encode(line) + b"\n")
+
+    def __init__(self, folder: Path, session_id: str, *, redactor: Redactor | None = None) -> None:
+        self._path = folder / f"{session_id}.jsonl"
+        self._redactor = redactor or Redactor()
+        self._turn: dict[str, Any] = {}
+
+    def write_turn(
+        self,
+        messages: Sequence[ModelMessage],
+        outcome: TurnOutcome,
+        judgements: Judgements,
+        *,
+        model: str,
+    ) -> None:
+        """Add the latest turn. Blocks.
+
+        Args:
+            messages: The whole conversation; what comes from the last prompt on is written.
+            outcome: How the turn ended.
+            judgements: What was seen of the turn.
+            model: The model's spec.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        edits = judgements.end_turn()
+        self._turn = trace(messages, outcome, judgements, edits, model=model)
+        line = self._redactor.value(self._turn)
+        line["id"] = self._turn["id"] = _digest(line["messages"])
+        self._write(line)
+
+    def write_corrections(self, judgements: Judgements) -> None:
+        """Add what the person made of the latest turn's edits since. Blocks.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        for one in judgements.corrections():
+            where = [c["message"] for c in self._turn["calls"] if c["id"] == one.tool_call_id]
+            line = {
+                "type": "Correction",
+                "of": self._turn["id"],
+                "message": where[0] if where else None,
+                **msgspec.to_builtins(one),
+            }
+            self._write(self._redactor.value(line))
+
+    def _write(self, line: Any) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(descriptor, "ab") as file:
+            file.write(msgspec.json.encode(line) + b"\n")
 
 
-def trace(messages: Sequence[ModelMessage], outcome: TurnOutcome, *, model: str) -> dict[str, Any]:
+def trace(
+    messages: Sequence[ModelMessage],
+    outcome: TurnOutcome,
+    judgements: Judgements,
+    edits: Sequence[Edit],
+    *,
+    model: str,
+) -> dict[str, Any]:
     """Describe the latest turn of a conversation as one training example.
 
     Args:
         messages: The conversation.
         outcome: How the turn ended.
+        judgements: Who decided about its calls.
+        edits: What they changed.
         model: The model's spec.
     """
+    written = list(_chat(_latest(messages)))
+    places = _places(written, outcome.tool_calls)
     return {
         "type": "Example",
         "id": "",
-        "messages": list(_chat(_latest(messages))),
+        "messages": written,
         "provenance": f"trace:{model}",
         "stop_reason": outcome.stop_reason,
         "calls": [
-            {"tool": call.name, "status": call.status, "ok": call.status == "completed" and call.ok}
-            for call in outcome.tool_calls
+            {
+                "id": call.tool_call_id,
+                "message": place,
+                "tool": call.name,
+                "status": call.status,
+                "ok": call.status == "completed" and call.ok,
+                "decided_by": judgements.decider(call.tool_call_id),
+                "changed": made(edits, call.tool_call_id),
+            }
+            for call, place in zip(outcome.tool_calls, places, strict=True)
         ],
     }
+
+
+def _places(
+    written: Sequence[dict[str, Any]], calls: Sequence[ToolCallRecord]
+) -> Iterator[int | None]:
+    """Find the message that made each call; `None` for a call that code made."""
+    left = [index for index, message in enumerate(written) if "call" in message]
+    for call in calls:
+        for index in left:
+            message = written[index]
+            if (message["call"], message["arguments"]) == (call.name, call.arguments):
+                left.remove(index)
+                yield index
+                break
+        else:
+            yield None
 
 
 def _latest(messages: Sequence[ModelMessage]) -> Sequence[ModelMessage]:
