@@ -1,34 +1,47 @@
-"""The real mlx_lm.server with the real SmolLM2 and the shipped adapter: a tool call and an answer."""
+"""The README's two terminals: mlx_lm.server with a model that was fused and quantized, and `punie ask --model local`.
+
+The model is the real SmolLM2 with the shipped adapter, made by the stages of the pipeline.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from punie.agent.models.embedded.convert import ensure_embedded_model
+from punie.agent.models.embedded.blas import preload_fast_blas
 from punie.agent.models.embedded.spec import embedded_spec, shipped_adapter
 from punie.agent.models.http import ChatModel
 from punie.agent.models.probe import probe
 from punie.agent.models.served import ask_about
-from punie.agent.sessions.brain import Brain
-from punie.agent.sessions.session import Session
-from punie.agent.testing import Recorder
-from punie.agent.tools.catalog import select
-from punie.agent.turns.build import build_agent
-from punie.agent.workspaces.local import LocalWorkspace
+from punie.train.phases import load_phase
+from punie.train.phases.spec import Quantize
+from punie.train.stages import compress
+from punie.train.stages.base import Work
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
+
+ASK = """
+import sys
+from msgspec.structs import replace
+from punie.agent.models import servers
+from punie.cli.main import main
+
+port = sys.argv.pop(1)
+servers.KNOWN = (replace(servers.KNOWN[0], url=f"http://127.0.0.1:{port}/v1"),)
+main()
+"""
+"""`punie`, but for the port on which it looks for mlx_lm.server: 8080 may be taken."""
 
 
 @pytest.fixture
@@ -38,22 +51,32 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The model with its adapter merged, in the only dtype that a CPU computes fast."""
-    from mlx_lm.utils import save_model  # noqa: TID251
+    """What the stages `fuse` and `quantize` make of the shipped adapter."""
+    run, adapter = tmp_path_factory.mktemp("run"), shipped_adapter()
+    assert adapter is not None
+    (run / "adapter").symlink_to(adapter)
+    phase = replace(load_phase("embedded"), fuse=True, quantize=Quantize(bits=8))
+    work = Work(phase, run, lambda _: None)
+    compress.fuse(work)
+    compress.quantize(work)
+    _compute_in_float32(run / "quantized")
+    return run / "quantized"
 
-    from punie.agent.models.embedded.loading import load
 
-    made, source = tmp_path_factory.mktemp("smollm2"), ensure_embedded_model()
-    save_model(made, load(source, adapter=shipped_adapter()).model)
-    for path in source.iterdir():
-        if path.is_file() and path.suffix != ".safetensors" and not (made / path.name).exists():
-            shutil.copy(path, made)
-    return made
+def _compute_in_float32(folder: Path) -> None:
+    """Widen scales and offsets: with float16 a CPU multiplies forty times slower. Same values."""
+    preload_fast_blas()
+    import mlx.core as mx  # noqa: TID251
+    from mlx_lm.utils import load_model, save_model  # noqa: TID251
+
+    model, _ = load_model(folder)
+    model.set_dtype(mx.float32)
+    save_model(folder, model)
 
 
 @pytest.fixture(scope="module")
-def url(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of this machine; its base URL."""
+def port(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Terminal 1."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -66,7 +89,7 @@ def url(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
         server = subprocess.Popen(command, stdout=out, stderr=out, env=environment)
         try:
             _wait_for(port, server, log)
-            yield f"http://127.0.0.1:{port}/v1"
+            yield port
         finally:
             server.terminate()
             server.wait()
@@ -83,35 +106,32 @@ def _wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
     raise RuntimeError(log.read_text())
 
 
-def _model(folder: Path, url: str) -> ChatModel:
-    return ChatModel(str(folder), url, spec=embedded_spec())
-
-
-async def test_the_server_is_the_one_that_was_asked_for(folder: Path, url: str) -> None:
-    answer = await probe(_model(folder, url), "What is the capital of France?")
+async def test_the_server_is_the_one_that_was_asked_for(folder: Path, port: int) -> None:
+    url = f"http://127.0.0.1:{port}/v1"
+    model = ChatModel(str(folder), url, spec=embedded_spec())
+    answer = await probe(model, "What is the capital of France?")
     assert answer.strip()
     served = await asyncio.to_thread(ask_about, url, str(folder))
     assert (served.server, served.window) == ("mlx_lm.server", 8_192)
 
 
-async def test_a_turn_calls_a_real_tool_reports_its_figures_and_keeps_the_prefix(
-    folder: Path, url: str, project: Path
+def test_local_calls_a_real_tool_reports_its_figures_and_keeps_the_prefix(
+    port: int, project: Path, environment: dict[str, str]
 ) -> None:
-    spec = embedded_spec()
-    tools = {tool.name: tool for tool in select(spec.tools)}
-    brain = Brain(agent=build_agent(_model(folder, url)), spec=spec, tools=tools)
-
-    async def open_brain(*, on_progress: Any) -> Brain:
-        return brain
-
-    workspace = LocalWorkspace(project)
-    session = Session("s", workspace=workspace, mode="bypass", open_brain=open_brain)
-    heard = Recorder()
-    session.attach(heard)
-    outcome = await session.prompt("Run the tests in tests")
-    workspace.close()
-    assert outcome.error == ""
-    (call,) = outcome.tool_calls
-    assert (call.name, call.arguments) == ("run_tests", {"path": "tests"})
-    assert {"4", "2"} <= set(re.findall(r"\d+", outcome.text)), outcome.text
-    assert outcome.usage.cached_tokens > 0
+    ask = ["ask", "--model", "local", "--json", "please lint prices.py"]
+    run = subprocess.run(
+        [sys.executable, "-c", ASK, str(port), *ask],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=280,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    answer = json.loads(run.stdout.splitlines()[-1])
+    (call,) = answer["tool_calls"]
+    assert (call["name"], call["arguments"]) == ("lint", {"path": "prices.py"})
+    assert {"1", "2"} <= set(re.findall(r"\d+", answer["text"])), answer["text"]
+    assert answer["usage"]["cached_tokens"] > 0, answer["usage"]

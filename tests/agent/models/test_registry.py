@@ -97,6 +97,16 @@ async def test_an_mlx_folder_is_opened_with_its_own_spec(described_folder: Path)
     assert (opened.spec.name, result.usage.output_tokens <= 5) == ("mine", True)
 
 
+async def test_a_served_folder_of_this_machine_is_asked_as_training_left_it(
+    described_folder: Path, server: FakeServer
+) -> None:
+    server.models = (str(described_folder),)
+    spec = (await registry.open_model(name := f"local:{server.url}")).spec
+    assert (spec.spec, spec.name, spec.max_tokens) == (name, "mine", 5)
+    server.models = (described_folder.name,)  # only a whole path says that it is of this machine
+    assert (await registry.open_model(name)).spec.name == described_folder.name
+
+
 def test_the_embedded_spec_offers_six_tools_and_one_call() -> None:
     spec = embedded_spec()
     assert (len(spec.tools), spec.calls_per_turn, len(spec.fingerprint)) == (6, 1, 64)

@@ -35,6 +35,8 @@ FORMS = (
 
 PREFIXES = "prefixes"
 """Folder in the models' cache: what was computed of system prompts."""
+SPEC_FILE = "punie.toml"
+"""In a model's folder: its spec."""
 EMBEDDED_INSTALL = "uv pip install 'punie-agent[embedded]'"
 _CLOUD_EXTRAS = {"openai", "anthropic"}
 """Extras of punie-agent that bring a provider's SDK."""
@@ -225,17 +227,24 @@ def _read_folder(name: str, folder: Path) -> tuple[Path, ModelSpec, Path | None]
     folder = folder.expanduser()
     if not (folder / "config.json").is_file():
         raise ModelUnavailableError(f"{folder} is no MLX model folder: it has no config.json")
-    path, adapter = folder / "punie.toml", folder / "adapter"
-    spec = ModelSpec(spec=name, name=folder.name)
-    if path.is_file():
-        try:
-            spec = msgspec.toml.decode(path.read_bytes(), type=ModelSpec)
-        except msgspec.DecodeError as error:
-            raise ConfigError(f"{path}: {error}") from error
+    adapter = folder / "adapter"
+    spec = _described(name, folder) or ModelSpec(spec=name, name=folder.name)
     if spec.adapter:
         adapter = folder / spec.adapter
     has_adapter = bool(spec.adapter) or adapter.is_dir()
-    return folder, msgspec.structs.replace(spec, spec=name), adapter if has_adapter else None
+    return folder, spec, adapter if has_adapter else None
+
+
+def _described(name: str, folder: Path) -> ModelSpec | None:
+    """Read how a model wants to be asked, as training left it in the model's folder."""
+    path = folder / SPEC_FILE
+    if not path.is_file():
+        return None
+    try:
+        spec = msgspec.toml.decode(path.read_bytes(), type=ModelSpec)
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return msgspec.structs.replace(spec, spec=name)
 
 
 def _open_local(name: str, rest: str, on_progress: OnProgress) -> OpenedModel:
@@ -243,6 +252,9 @@ def _open_local(name: str, rest: str, on_progress: OnProgress) -> OpenedModel:
 
     url, model_name = _local_address(rest)
     spec = ModelSpec(spec=name, name=model_name)
+    # A server that was started with a folder of this machine names it by its whole path.
+    if Path(model_name).is_absolute():
+        spec = _described(name, Path(model_name)) or spec
     if window := served.ask_about(url, model_name).window:
         spec = msgspec.structs.replace(spec, context_window=window)
     return OpenedModel(spec, ChatModel(model_name, url, spec=spec, on_progress=on_progress))
