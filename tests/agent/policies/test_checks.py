@@ -336,7 +336,7 @@ async def test_a_broken_installed_policy_is_listed_with_its_reason(tmp_path: Pat
     loaded = load_installed(points)
     assert loaded.broken == {
         "gone": "ModuleNotFoundError: No module named 'no_such_module'",
-        "empty": "json holds no policy",
+        "empty": "it holds no policy",
     }
     assert "pytest/skipped" in {one.name for one in loaded.policies}
 

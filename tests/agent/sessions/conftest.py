@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from punie.agent.models.spec import ModelSpec
 from punie.agent.permissions.policy import Mode
 from punie.agent.sessions.journal import Journal
 from punie.agent.sessions.manager import Parts, Sessions
@@ -55,10 +56,14 @@ def process(state: Path, root: Path) -> Start:
 
     @asynccontextmanager
     async def begin(
-        script: Script = (), *, mode: Mode = "ask", folder: Path | None = None
+        script: Script = (),
+        *,
+        mode: Mode = "ask",
+        folder: Path | None = None,
+        spec: ModelSpec | None = None,
     ) -> AsyncIterator[Process]:
         requests = Requests()
-        opener = brain_opener(script, requests=requests)
+        opener = brain_opener(script, spec=spec, requests=requests)
 
         def parts(_stored: Stored) -> Parts:
             return Parts(workspace=LocalWorkspace(root), mode=mode, open_brain=opener)

@@ -321,8 +321,8 @@ def _as_configured(brain: Brain, cwd: Path, environ: Mapping[str, str]) -> Brain
 
     settings = config.load(cwd, environ)
     small = is_small(brain.spec.name, brain.spec.context_window)
-    names = settings.tools or (catalog.FOR_SMALL_MODELS if small else ())
-    if not brain.spec.tools and names:
+    if not brain.spec.tools:
+        names = settings.tools or catalog.default_names(small=small)
         tools = {tool.name: tool for tool in catalog.select(names)}
         brain = brain._replace(tools=tools)
     folder = config.locations(environ).config_file.parent

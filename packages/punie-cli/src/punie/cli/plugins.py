@@ -1,8 +1,9 @@
 """What is plugged in: every entry point of Punie's groups, and whether it loads.
 
 A distribution joins Punie by declaring entry points, never by being imported from here. An entry
-point that fails to load is a row with its reason; it takes nothing down. What a plugin does is
-its own business.
+point that fails to load is a row with its reason; it takes nothing down. Whether what was loaded
+fits is told by whoever reads the group: its examiner, an entry point too. What a plugin does is its
+own business.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from typing import NamedTuple
 import click
 
 COMMANDS = "punie.commands"
+EXAMINERS = "punie.examiners"
+"""By the name of a group, a function that takes an entry point's name and what was loaded, and says
+in one line why that cannot be used; nothing when it can."""
 
 GROUPS: dict[str, str] = {
     COMMANDS: "commands of punie",
@@ -24,6 +28,7 @@ GROUPS: dict[str, str] = {
     "punie.panels": "panels of the hub's page",
     "punie.suites": "evaluation suites",
     "punie.phases": "training phases",
+    EXAMINERS: "what tells whether a plugin of a group fits",
 }
 """Every entry point group that Punie reads, with what it is for."""
 
@@ -105,9 +110,21 @@ def _examined(entry: EntryPoint, chosen: EntryPoint) -> Plugin:
         loaded, reason = load(entry)
         if not reason and entry.group == COMMANDS and not isinstance(loaded, click.Command):
             reason = NOT_A_COMMAND
+        reason = reason or _unfit(entry, loaded)
     else:
         reason = f"shadowed by {distribution_of(chosen)[0]}"
     return Plugin(entry.group, entry.name, entry.value, name, version, reason)
+
+
+def _unfit(entry: EntryPoint, loaded: object) -> str:
+    examiner = declared(EXAMINERS).get(entry.group)
+    examine, reason = (None, "") if examiner is None else load(examiner)
+    if reason or not callable(examine):
+        return ""  # the examiner has a row of its own
+    try:
+        return str(examine(entry.name, loaded))
+    except Exception as error:  # noqa: BLE001 (the edge to foreign code)
+        return f"its examiner failed: {type(error).__name__}"
 
 
 NOT_A_COMMAND = "it is no click command"

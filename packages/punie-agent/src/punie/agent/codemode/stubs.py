@@ -33,17 +33,17 @@ def stubs_of(tools: Iterable[Tool[Any, Any]]) -> str:
     Args:
         tools: Those that the code may call.
     """
-    structs: dict[str, str] = {}
+    structs: dict[type[Struct], str] = {}
     functions = [signature(tool, structs) for tool in tools]
     return "\n".join([_HEADER, *structs.values(), *functions]) + "\n"
 
 
-def signature(tool: Tool[Any, Any], structs: dict[str, str]) -> str:
+def signature(tool: Tool[Any, Any], structs: dict[type[Struct], str]) -> str:
     """Write one tool as an async function.
 
     Args:
         tool: The tool.
-        structs: Filled with the types that it needs, by name.
+        structs: Filled with the types that it needs.
     """
     arguments: list[str] = []
     for field in msgspec.structs.fields(tool.arguments):
@@ -68,7 +68,7 @@ def plain(value: object) -> Any:
     return value
 
 
-def _type(kind: Any, structs: dict[str, str]) -> str:
+def _type(kind: Any, structs: dict[type[Struct], str]) -> str:
     if kind in _PLAIN:
         return _PLAIN[kind]
     origin, args = get_origin(kind), get_args(kind)
@@ -80,16 +80,24 @@ def _type(kind: Any, structs: dict[str, str]) -> str:
         return f"dict[str, {_type(args[1], structs)}]"
     if origin in {typing.Union, types.UnionType}:
         return " | ".join(_type(one, structs) for one in args)
-    return _struct(kind, structs)
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        return _struct(kind, structs)
+    return "object"  # of another make's tool
 
 
-def _struct(kind: type[Struct], structs: dict[str, str]) -> str:
-    name = kind.__name__
-    if name not in structs:
-        structs[name] = ""  # A place for it, should it hold itself.
+def _struct(kind: type[Struct], structs: dict[type[Struct], str]) -> str:
+    if kind not in structs:
+        structs[kind] = ""  # A place for it, should it hold itself.
         fields = [
             f"    {field.name}: {_type(field.type, structs)}"
             for field in msgspec.structs.fields(kind)
         ]
-        structs[name] = "\n".join([f"class {name}(TypedDict):", *fields])
-    return name
+        structs[kind] = "\n".join([f"class {_name(kind, structs)}(TypedDict):", *fields])
+    return _name(kind, structs)
+
+
+def _name(kind: type[Struct], structs: Iterable[type[Struct]]) -> str:
+    """Name a type as it calls itself; one of another make may be called the same."""
+    alike = [one for one in structs if one.__name__ == kind.__name__]
+    number = alike.index(kind)
+    return f"{kind.__name__}{number + 1}" if number else kind.__name__

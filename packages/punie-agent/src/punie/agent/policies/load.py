@@ -41,15 +41,19 @@ def load_installed(points: Iterable[EntryPoint] | None = None) -> Loaded:
     broken: dict[str, str] = {}
     for point in entry_points(group=GROUP) if points is None else points:
         try:
-            found = policies_of(point.load())
+            thing = point.load()
         except Exception as error:  # noqa: BLE001 the edge: somebody else's code
             broken[point.name] = f"{type(error).__name__}: {error}"
             continue
-        if found:
-            policies.extend(found)
-        else:
-            broken[point.name] = f"{point.value} holds no policy"
+        if problem := examine(point.name, thing):
+            broken[point.name] = problem
+        policies.extend(policies_of(thing))
     return Loaded(tuple(policies), broken)
+
+
+def examine(_name: str, thing: object) -> str:
+    """Say why what an entry point names cannot be used, for `punie plugins`; nothing if it can."""
+    return "" if policies_of(thing) else "it holds no policy"
 
 
 def policies_of(thing: object) -> list[Policy]:

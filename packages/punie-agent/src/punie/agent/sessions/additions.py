@@ -21,6 +21,7 @@ from punie.agent.prompts.instructions import read_notes
 from punie.agent.sessions.brain import Brain
 from punie.agent.skills import find_skills, section, skill_tool
 from punie.agent.tools.base import Tool
+from punie.agent.tools.catalog import plugged_in
 from punie.agent.tools.services import Services
 from punie.agent.turns.emit import Emitter
 from punie.agent.turns.outcome import Cancellation
@@ -34,6 +35,7 @@ class Additions:
         self.notes = ""
         self.tools: dict[str, Tool[Any, Any]] = {}
         self.broken: dict[str, str] = {}
+        """Reasons that nobody was told yet, by what cannot be used."""
         self.told_no_sandbox = False
         self._found = False
 
@@ -54,7 +56,9 @@ class Additions:
         if skills.by_name:
             tool = skill_tool(skills.by_name)
             self.tools = {tool.name: tool}
-        self.broken = dict(skills.broken)
+        broken = await asyncio.to_thread(lambda: plugged_in().broken)
+        self.broken = {f"The skill in {folder}": why for folder, why in skills.broken.items()}
+        self.broken |= {f"The toolset {name}": why for name, why in broken.items()}
 
 
 def connect_servers(services: Services, workspace: Workspace, servers: Sequence[McpServer]) -> None:
@@ -92,8 +96,8 @@ async def with_additions(
         return await _with_code(brain, services, emitter)
     additions = services.get(Additions, Additions)
     await additions.find(workspace, brain)
-    for folder, reason in additions.broken.items():
-        title = f"The skill in {folder} cannot be used"
+    for what, reason in additions.broken.items():
+        title = f"{what} cannot be used"
         await emitter.emit(Notice(severity="warning", title=title, description=reason))
     additions.broken = {}
     tools = brain.tools | additions.tools

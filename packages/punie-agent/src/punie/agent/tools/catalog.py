@@ -9,7 +9,7 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
@@ -53,6 +53,9 @@ from punie.agent.tools.vcs import (
     git_diff,
     git_status,
 )
+
+if TYPE_CHECKING:
+    from punie.agent.tools.toolsets import Loaded
 
 AnyTool: TypeAlias = Tool[Any, Any]
 
@@ -214,8 +217,10 @@ _TOOLS: tuple[AnyTool, ...] = (
 CATALOG: Mapping[str, AnyTool] = MappingProxyType({
     tool.name: tool for tool in (*_TOOLS, *NAVIGATION, *REFACTORING, *HISTORY, *PLANNING)
 })
-"""Every tool by name, in the order in which models see them."""
+"""Punie's own tools by name, in the order in which models see them."""
 
+RESERVED = frozenset({"skill", "execute_python", "ask_user", "skills", "code", "mcp"})
+"""Names of tools and groups that sessions add; no toolset may take them."""
 
 FOR_SMALL_MODELS = (
     *("read_file(path)", "search(query)", "edit_file", "write_file", "run_command(command)"),
@@ -224,12 +229,34 @@ FOR_SMALL_MODELS = (
 """What a small model is offered: the fewer choices, the better it chooses."""
 
 
+def plugged_in() -> Loaded:
+    """Give the tools of other distributions, and what is broken of them."""
+    from punie.agent.tools import toolsets
+
+    return toolsets.installed(RESERVED.union(CATALOG, (tool.group for tool in CATALOG.values())))
+
+
+def examine(name: str, _thing: object) -> str:
+    """Say why a toolset cannot be used, for `punie plugins`; nothing when it can."""
+    return plugged_in().broken.get(name, "")
+
+
+def default_names(*, small: bool) -> tuple[str, ...]:
+    """Name what is offered where neither a model spec nor a setting chooses.
+
+    Args:
+        small: The model is small, so it is offered few of Punie's own tools and no others.
+    """
+    return FOR_SMALL_MODELS if small else (CORE, *plugged_in().groups)
+
+
 def select(names: Sequence[str]) -> tuple[AnyTool, ...]:
     """Pick tools.
 
     Args:
         names: `read_file`, or with only some of its arguments `read_file(path)`, or a group such as
-            `navigation`; empty picks the group `core`.
+            `navigation`, also of toolsets that are plugged in; empty picks the group `core`, which
+            is the same wherever Punie runs.
 
     Returns:
         The tools in the order of `names`; those with arguments have `shown` set.
@@ -245,14 +272,20 @@ def select(names: Sequence[str]) -> tuple[AnyTool, ...]:
 
 
 def _group(name: str) -> tuple[AnyTool, ...]:
-    return tuple(tool for tool in CATALOG.values() if tool.group == name)
+    own = tuple(tool for tool in CATALOG.values() if tool.group == name)
+    if own or name.partition("(")[0].strip() in CATALOG:
+        return own
+    return tuple(tool for tool in plugged_in().tools.values() if tool.group == name)
 
 
 def _pick(text: str) -> AnyTool:
     match = _PICK.fullmatch(text)
-    tool = CATALOG.get(match["name"]) if match else None
+    tool = CATALOG.get(match["name"]) or plugged_in().tools.get(match["name"]) if match else None
     if match is None or tool is None:
-        raise ConfigError(f"there is no tool {text!r}: choose from {', '.join(CATALOG)}")
+        if reason := plugged_in().broken.get(text):
+            raise ConfigError(f"the toolset {text} cannot be used: {reason}")
+        choices = ", ".join((*CATALOG, *plugged_in().tools))
+        raise ConfigError(f"there is no tool {text!r}: choose from {choices}")
     if match["arguments"] is None:
         return tool
     shown = tuple(word.strip() for word in match["arguments"].split(",") if word.strip())

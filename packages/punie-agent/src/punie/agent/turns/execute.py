@@ -142,7 +142,7 @@ class _Run:
         self.context.open(self.id, self.tool.name, self.arguments)
         try:
             return await self._steps()
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a tool of another make may raise anything
             log.exception("tool raised", extra={"tool": self.tool.name})
             text = f"{self.tool.name} broke: {type(error).__name__}: {error}"
             if self.id in self.context.open_calls:

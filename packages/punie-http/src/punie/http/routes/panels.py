@@ -41,6 +41,13 @@ async def panel_file(request: web.Request) -> web.Response:
     return web.Response(body=found, content_type=kind, charset="utf-8")
 
 
+def examine(_name: str, thing: object) -> str:
+    """Say why what an entry point names is no panel, for `punie plugins`; nothing if it is one."""
+    if not isinstance(thing, Traversable):
+        return "it is no folder"
+    return "" if thing.joinpath("index.html").is_file() else f"{thing} has no index.html"
+
+
 def _read(panel: str, name: str) -> bytes | None:
     """A file by its name in the panel's folder: only what stands in it can be asked for."""
     for entry in entry_points(group=GROUP, name=panel):

@@ -1,0 +1,1 @@
+"""TODO comments for Punie: two tools and a policy of another distribution."""
