@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from punie.train.evals.report import EvalReport
 
 INTERRUPTED = 130
+_LOG_EVERY = 60.0
+"""Seconds between two lines of progress where no terminal shows it."""
 
 _output = click.option(
     "--output",
@@ -219,10 +222,11 @@ def _print(report: EvalReport | FiguresReport, *, as_json: bool) -> None:
 
 
 class _Progress:
-    """One line on stderr that is written over; without a terminal, only finished lines."""
+    """One line on stderr that is written over; without a terminal, such as in a log, one a minute."""
 
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()
+        self._told = time.monotonic()
 
     def __enter__(self) -> _Progress:
         return self
@@ -234,6 +238,9 @@ class _Progress:
     def __call__(self, text: str) -> None:
         if self._live:
             click.echo(f"\r\x1b[K{text}", nl=False, err=True)
+        elif time.monotonic() - self._told > _LOG_EVERY:
+            self._told = time.monotonic()
+            click.echo(text, err=True)
 
     def line(self, text: str) -> None:
         """Write a line that stays."""
