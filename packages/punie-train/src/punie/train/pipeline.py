@@ -37,11 +37,15 @@ def _harvest_inputs(work: Work) -> dict[str, str]:
 
 def _generate_inputs(work: Work) -> dict[str, str]:
     recorded = manifest.file_digest(work.path(prepare.RECORDED))
-    return {
+    inputs = {
         "data": manifest.digest(work.phase.data),
         "generators": manifest.data_digest(),
         "recorded": recorded,
     }
+    if work.phase.data.traces is None:
+        return inputs
+    files = sorted(bases.traces_folder(work.phase).glob("*.jsonl"))
+    return inputs | {"traces": manifest.digest([manifest.file_digest(file) for file in files])}
 
 
 def _examples(work: Work) -> dict[str, str]:
@@ -50,8 +54,13 @@ def _examples(work: Work) -> dict[str, str]:
         "examples": manifest.file_digest(work.path(prepare.EXAMPLES)),
         "base": bases.base_fingerprint(work.phase, work.folder),
         "serving": manifest.digest([spec.instructions, spec.tools, work.phase.max_tokens]),
-        "weights": manifest.digest(work.phase.weights),
+        "weights": manifest.digest(_weights(work.phase)),
     }
+
+
+def _weights(phase: Phase) -> object:
+    learnt = phase.data.traces
+    return phase.weights if learnt is None else [phase.weights, learnt.weight]
 
 
 def _train_inputs(work: Work) -> dict[str, str]:

@@ -138,16 +138,17 @@ def _places(
     written: Sequence[dict[str, Any]], calls: Sequence[ToolCallRecord]
 ) -> Iterator[int | None]:
     """Find the message that made each call; `None` for a call that code made."""
-    left = [index for index, message in enumerate(written) if "call" in message]
+    left = [
+        (index, one["call"], one["arguments"])
+        for index, message in enumerate(written)
+        if "call" in message
+        for one in (message, *message.get("also", ()))
+    ]
     for call in calls:
-        for index in left:
-            message = written[index]
-            if (message["call"], message["arguments"]) == (call.name, call.arguments):
-                left.remove(index)
-                yield index
-                break
-        else:
-            yield None
+        made_by = next((m for m in left if m[1:] == (call.name, call.arguments)), None)
+        if made_by is not None:
+            left.remove(made_by)
+        yield None if made_by is None else made_by[0]
 
 
 def _latest(messages: Sequence[ModelMessage]) -> Sequence[ModelMessage]:
@@ -158,7 +159,7 @@ def _latest(messages: Sequence[ModelMessage]) -> Sequence[ModelMessage]:
 
 
 def _chat(messages: Sequence[ModelMessage]) -> Iterator[dict[str, Any]]:
-    """Write messages, each call directly before its result."""
+    """Write messages, the calls of one before their results."""
     results = {
         part.tool_call_id: part
         for message in messages
@@ -181,14 +182,11 @@ def _response(
     calls = [part for part in message.parts if isinstance(part, ToolCallPart)]
     if not calls and text:
         yield {"role": "assistant", "content": text}
+    if not calls:
+        return
+    first, *more = [{"call": call.tool_name, "arguments": call.args_as_dict()} for call in calls]
+    yield {"role": "assistant", "content": text, **first} | ({"also": more} if more else {})
     for call in calls:
-        yield {
-            "role": "assistant",
-            "content": text,
-            "call": call.tool_name,
-            "arguments": call.args_as_dict(),
-        }
-        text = ""
         if (result := results.get(call.tool_call_id)) is not None:
             yield {"role": "tool", "content": result.model_response_str()}
 

@@ -88,7 +88,7 @@ class _Suite:
             self._sizes.append(len(triples))
 
     def has(self, example: Example) -> bool:
-        text = frame(example.prompt, example.arguments.values())
+        text = frame(example.prompt, map(str, example.arguments.values()))
         if normalised(example.prompt) in self._prompts or text in self._frames:
             return True
         triples = _triples(text)
@@ -158,5 +158,5 @@ def _check_call(example: Example, tools: set[str]) -> None:
         raise DataError(f"example {example.id} calls {example.tool}, which is not offered")
     catalog.select([example.tool])[0].parse(example.arguments)
     for value in example.arguments.values():
-        if value != "." and value not in example.prompt:
+        if value != "." and str(value) not in example.prompt:
             raise DataError(f"example {example.id}: {value!r} does not stand in the prompt")

@@ -7,7 +7,17 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
+TRACE = "trace:"
+"""Begins the provenance of what `punie.agent.sessions.traces` wrote."""
+
 Role: TypeAlias = Literal["user", "assistant", "tool"]
+
+
+class Also(Struct, frozen=True, kw_only=True):
+    """One more call of a message."""
+
+    call: str
+    arguments: dict[str, Any]
 
 
 class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -15,9 +25,14 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     role: Role
     content: str = ""
+    """Text; of an assistant that calls, what it says before the call."""
     call: str = ""
     """Name of the tool that an assistant calls; empty for text."""
-    arguments: dict[str, str] = {}
+    arguments: dict[str, Any] = {}
+    also: tuple[Also, ...] = ()
+    """The calls after the first, all made before any of their results."""
+    trained: bool = True
+    """Whether an assistant's message is learnt; otherwise it is only read, as what came before."""
 
 
 class Example(Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
@@ -27,6 +42,11 @@ class Example(Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
     messages: tuple[Message, ...]
     provenance: str
     """Generator and, for tool results, the repository and tool that gave them."""
+
+    @property
+    def traced(self) -> bool:
+        """Whether a person's session gave it."""
+        return self.provenance.startswith(TRACE)
 
     @property
     def prompt(self) -> str:
@@ -39,7 +59,7 @@ class Example(Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
         return self._step.call
 
     @property
-    def arguments(self) -> dict[str, str]:
+    def arguments(self) -> dict[str, Any]:
         """Arguments of that call."""
         return self._step.arguments
 
@@ -52,7 +72,8 @@ class Example(Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
 def example(messages: tuple[Message, ...], *, provenance: str) -> Example:
     """Make an example whose id follows from its content."""
     text = repr([(m.role, m.content, m.call, sorted(m.arguments.items())) for m in messages])
-    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    more = repr([(m.also, m.trained) for m in messages if m.also or not m.trained])
+    digest = hashlib.sha256(f"{text}{more if more != '[]' else ''}".encode()).hexdigest()[:12]
     return Example(id=digest, messages=messages, provenance=provenance)
 
 
@@ -66,7 +87,7 @@ def answered(text: str) -> Message:
     return Message(role="assistant", content=text)
 
 
-def called(tool: str, arguments: dict[str, str]) -> Message:
+def called(tool: str, arguments: dict[str, Any]) -> Message:
     """Make a tool call of the assistant."""
     return Message(role="assistant", call=tool, arguments=arguments)
 
@@ -80,9 +101,12 @@ def to_chat(message: Message) -> dict[str, Any]:
     """Write a message as `punie.agent.prompts.chat_template` takes it."""
     if not message.call:
         return {"role": message.role, "content": message.content}
-    function = {"name": message.call, "arguments": message.arguments}
+    calls = [Also(call=message.call, arguments=message.arguments), *message.also]
     return {
         "role": message.role,
-        "content": "",
-        "tool_calls": [{"type": "function", "function": function}],
+        "content": message.content,
+        "tool_calls": [
+            {"type": "function", "function": {"name": one.call, "arguments": one.arguments}}
+            for one in calls
+        ],
     }

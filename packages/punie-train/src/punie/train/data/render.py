@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from punie.agent.prompts.chat_template import ChatTokenizer, ToolSpec, render
 from punie.train.data.example import Example, Message, to_chat
@@ -39,12 +39,14 @@ class Renderer:
         tools: Sequence[ToolSpec],
         weights: Weights,
         max_tokens: int = 1024,
+        trace_weight: float = 1.0,
     ) -> None:
         self._tokenizer = tokenizer
         self._system = {"role": "system", "content": instructions}
         self._tools = tools
         self._weights = weights
         self._max_tokens = max_tokens
+        self._trace_weight = trace_weight
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
         """Give the ids that serving feeds before the assistant's next turn."""
@@ -53,17 +55,22 @@ class Renderer:
     def tokens(self, example: Example) -> Tokens:
         """Render a whole example with one weight per id.
 
+        What is too long loses its earliest exchanges, if they are only read, and then its last turns.
+
         Raises:
             EmptyTargetError: It is too long: no turn of the assistant would be left whole.
             DataError: Training and serving would encode it differently.
         """
+        while len(self._whole(example)) > self._max_tokens:
+            shorter = _without_earliest(example)
+            if shorter is None:
+                break
+            example = shorter
         messages = example.messages
-        ids = render(
-            self._tokenizer, self._chat(messages), self._tools, add_generation_prompt=False
-        )
+        ids = self._whole(example)
         weights = [0.0] * len(ids)
         for index, message in enumerate(messages):
-            if message.role == "assistant":
+            if message.role == "assistant" and message.trained:
                 self._mark(example, index, ids, weights)
         kept = self._whole_turns(weights)
         if not any(weights[:kept]):
@@ -74,6 +81,10 @@ class Renderer:
 
     def _chat(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
         return [self._system, *(to_chat(message) for message in messages)]
+
+    def _whole(self, example: Example) -> list[int]:
+        chat = self._chat(example.messages)
+        return render(self._tokenizer, chat, self._tools, add_generation_prompt=False)
 
     def _mark(self, example: Example, index: int, ids: list[int], weights: list[float]) -> None:
         """Weigh the ids of one turn, its end mark included."""
@@ -88,10 +99,11 @@ class Renderer:
             raise DataError(f"example {example.id}: training and serving tokens differ")
         # The template writes a line break behind the end mark; generation stops at the mark.
         end = len(after) - 1
-        weight = self._weight(example.messages, index)
+        times = self._trace_weight if example.traced else 1.0
+        weight = self._weight(example.messages, index) * times
         for position in range(len(before), end):
             weights[position] = weight
-        weights[len(before)] = self._first(example.messages, index)
+        weights[len(before)] = self._first(example.messages, index) * times
 
     def _first(self, messages: Sequence[Message], index: int) -> float:
         """Weigh the token that decides between a call and an answer.
@@ -117,3 +129,14 @@ class Renderer:
         while kept and weights[kept]:
             kept -= 1
         return kept
+
+
+def _without_earliest(example: Example) -> Example | None:
+    """Take the first exchange away; `None` when it is the only one or something in it is learnt."""
+    asked = [index for index, message in enumerate(example.messages) if message.role == "user"]
+    if len(asked) < 2:
+        return None
+    first, rest = example.messages[: asked[1]], example.messages[asked[1] :]
+    if any(message.role == "assistant" and message.trained for message in first):
+        return None
+    return structs.replace(example, messages=rest)

@@ -12,6 +12,7 @@ from msgspec import Struct
 from punie.train.data.dataset import Mix
 from punie.train.data.generators.harvest import Plan
 from punie.train.data.render import Weights
+from punie.train.data.traces import Traces
 
 OWN = ("embedded", "random")
 """Bases that the embedded model's spec describes."""
@@ -62,6 +63,8 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     harvest: Plan = Plan()
     suites: tuple[str, ...]
     """Suites that ship with this package; the data shares no wording with any of them."""
+    traces: Traces | None = None
+    """The person's own sessions, beside the mix."""
     seed: int = 0
 
 

@@ -39,5 +39,6 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 def wordings(phase: Phase) -> list[Wording]:
-    """List the prompts that the phase's data must not share."""
-    return [case.wording for name in phase.data.suites for case in suite(name)]
+    """List the prompts that the phase's data must not share: also of what it is measured on."""
+    names = dict.fromkeys((*phase.data.suites, phase.evaluation.suite))
+    return [case.wording for name in names for case in suite(name)]

@@ -75,6 +75,17 @@ def base_folder(phase: Phase, run: Path) -> Path:
     return cached
 
 
+def traces_folder(phase: Phase) -> Path:
+    """Where the traces are that a phase learns from."""
+    spec = phase.data.traces
+    if spec is not None and spec.folder:
+        return Path(spec.folder).expanduser()
+    from punie.agent import config
+    from punie.agent.runtime import TRACES
+
+    return config.locations().state / TRACES
+
+
 def base_fingerprint(phase: Phase, run: Path) -> str:
     """Identify the base, SHA-256; the embedded one without fetching it."""
     if phase.base == "embedded":

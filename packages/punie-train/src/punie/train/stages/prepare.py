@@ -8,17 +8,19 @@ from pathlib import Path
 import msgspec
 
 from punie.train.backends.base import trained_from
-from punie.train.data import dataset
+from punie.train.data import card, dataset, learned, traces
 from punie.train.data.example import Example, called, example, said
 from punie.train.data.generators import harvest, results
 from punie.train.data.render import Renderer
 from punie.train.data.tokens import DIRECT, Tokens
+from punie.train.errors import EmptyTargetError
 from punie.train.evals.case import suite
 from punie.train.stages import bases
 from punie.train.stages.base import Outcome, Work, wordings
 
 RECORDED = "recorded.jsonl"
 EXAMPLES = "examples.jsonl"
+CARD = "data.md"
 _ANY_TOOL = "git_status"
 """Stands in for the call that a direct answer must not begin: all calls begin alike."""
 
@@ -47,8 +49,33 @@ def generate(work: Work) -> Outcome:
         recorded=results.load(work.path(RECORDED)),
         suites=wordings(work.phase),
     )
-    _write(made.examples, work.path(EXAMPLES))
-    return Outcome(outputs=(EXAMPLES,), figures=msgspec.to_builtins(made.report))
+    examples, figures = made.examples, msgspec.to_builtins(made.report)
+    if data.traces is not None:
+        examples, learnt = _learned(work, made.examples)
+        figures["traces"] = msgspec.to_builtins(learnt)
+    _write(examples, work.path(EXAMPLES))
+    card.write(work.phase, examples, figures, work.path(CARD))
+    return Outcome(outputs=(EXAMPLES, CARD), figures=figures)
+
+
+def _learned(work: Work, generated: list[Example]) -> learned.Mixed:
+    """Add what the person's own sessions teach."""
+    from punie.agent.tools import catalog
+
+    spec = work.phase.data.traces
+    assert spec is not None
+    tools = catalog.select(bases.serving(work.phase).tools)
+    found = traces.read(spec, bases.traces_folder(work.phase), tools=tools)
+    renderer = _renderer(work)
+
+    def fits(one: Example) -> bool:
+        try:
+            renderer.tokens(one)
+        except EmptyTargetError:
+            return False
+        return True
+
+    return learned.mixed(found, generated, suites=wordings(work.phase), fits=fits)
 
 
 def validate(work: Work) -> Outcome:
@@ -94,12 +121,14 @@ def _renderer(work: Work) -> Renderer:
     from punie.train.backends.tokenizer import load_tokenizer
 
     phase, how = work.phase, bases.serving(work.phase)
+    learnt = phase.data.traces
     return Renderer(
         load_tokenizer(bases.base_folder(phase, work.folder)),
         instructions=how.instructions,
         tools=bases.tool_specs(how.tools),
         weights=phase.weights,
         max_tokens=phase.max_tokens,
+        trace_weight=1.0 if learnt is None else learnt.weight,
     )
 
 
