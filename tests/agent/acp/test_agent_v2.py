@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from punie.acp.agent_side import serve_dual
@@ -37,7 +38,12 @@ class Editor(RecordingDualClient):
 
 
 @asynccontextmanager
-async def at(project: Path, environment: dict[str, str], client: Editor) -> AsyncIterator[Editor]:
+async def at(
+    project: Path,
+    environment: dict[str, str],
+    client: Editor,
+    hello: v2.InitializeRequest = HELLO,
+) -> AsyncIterator[Editor]:
     def serve(transport: Transport) -> Any:
         def open_host() -> Runtime:
             return Runtime(model="test", environ=environment)
@@ -46,7 +52,7 @@ async def at(project: Path, environment: dict[str, str], client: Editor) -> Asyn
 
     async with served_dual(serve, client) as agent:
         client.agent = agent
-        assert (await agent.initialize(HELLO)).protocol_version == 2
+        assert (await agent.initialize(hello)).protocol_version == 2
         opened = await agent.new_session(v2.NewSessionRequest(cwd=str(project)))
         client.session_id = opened.session_id
         yield client
@@ -211,3 +217,25 @@ async def test_a_block_of_an_unknown_kind_is_refused_with_its_place(
     with pytest.raises(RequestError) as refused:
         prompt_text([block], root=project)
     assert refused.value.data["path"] == "$.prompt[0]"
+
+
+class Forms(Editor):
+    """A client of version 2 that fills in forms."""
+
+    async def create_elicitation(
+        self, params: v2.CreateElicitationRequest
+    ) -> v2.CreateElicitationResponse:
+        self.form = params
+        return v2.CreateElicitationResponse(action="accept", content={"answer": "b.py"})
+
+
+async def test_what_the_model_asks_is_a_form_in_version_2_too(
+    project: Path, environment: dict[str, str]
+) -> None:
+    forms = v2.ElicitationCapabilities(form=v2.ElicitationFormCapabilities())
+    hello = msgspec.structs.replace(HELLO, capabilities=v2.ClientCapabilities(elicitation=forms))
+    async with at(project, environment, Forms(), hello) as editor:
+        await editor.ask("ask Which one? | a.py | b.py")
+        assert editor.text == "ask_user: the person answered: b.py"
+        assert editor.form.session_id == editor.session_id
+        assert editor.states == ["running", "requires_action", "running", "idle"]

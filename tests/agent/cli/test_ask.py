@@ -257,36 +257,62 @@ def test_a_broken_pipe_ends_quietly(project: Path, environment: dict[str, str]) 
     assert (process.returncode, errors) == (0, "")
 
 
-def at_a_terminal(project: Path, environment: dict[str, str], answer: bytes) -> tuple[int, bytes]:
-    """Ask for a write at a terminal, and type an answer when a question is there."""
+def at_a_terminal(
+    project: Path,
+    environment: dict[str, str],
+    answer: bytes,
+    *options: str,
+    prompt: str = "write new.txt text",
+    until: bytes = b"Reject once",
+) -> tuple[int, bytes, str]:
+    """Ask at a terminal, and type an answer when a question is there."""
     person, terminal = pty.openpty()
-    process = start(
-        project,
-        environment,
-        "--model",
-        "test",
-        "write new.txt text",
-        stdin=terminal,
-        stderr=terminal,
-    )
+    arguments = ("--model", "test", *options, prompt)
+    process = start(project, environment, *arguments, stdin=terminal, stderr=terminal)
     os.close(terminal)
     seen = b""
-    while b"Reject once" not in seen:
+    while until not in seen:
         seen += os.read(person, 1024)
     os.write(person, answer)
-    process.communicate(timeout=10)
+    said, _ = process.communicate(timeout=10)
     os.close(person)
-    return process.returncode, seen
+    return process.returncode, seen, said
 
 
 @pytest.mark.parametrize(("answer", "code", "written"), [(b"1\n", 0, True), (b"3\n", 4, False)])
 def test_a_person_at_the_terminal_decides(
     project: Path, environment: dict[str, str], answer: bytes, code: int, written: bool
 ) -> None:
-    returncode, seen = at_a_terminal(project, environment, answer)
+    returncode, seen, _ = at_a_terminal(project, environment, answer)
     assert b"Write new.txt" in seen
     assert b"+text" in seen  # the change is shown before it is asked about
     assert (returncode, (project / "new.txt").exists()) == (code, written)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (b"2\n", "answered: b.py"),
+        (b"neither\n", "answered: neither"),
+        (b"\n", "does not want to answer"),
+        (b"\x04", "nobody is there to answer"),
+    ],
+)
+def test_a_person_at_the_terminal_answers_what_the_model_asks_also_with_yes(
+    project: Path, environment: dict[str, str], typed: bytes, said: str
+) -> None:
+    code, seen, answer = at_a_terminal(
+        project, environment, typed, "--yes", prompt="ask Which? | a.py | b.py", until=b"words: "
+    )
+    assert b"? Which?\r\n  1 a.py\r\n  2 b.py\r\n" in seen
+    assert (code, said in answer) == (0, True)
+
+
+@pytest.mark.parametrize("options", [(), ("--yes",)])
+def test_what_the_model_asks_where_nobody_reads_is_no_denial(punie: Punie, options: Any) -> None:
+    done = punie("ask", "--model", "test", *options, "ask Which? | a.py | b.py")
+    assert (done.returncode, done.stdout.split(":")[1]) == (0, " error")
+    assert "nobody is there to answer" in done.stdout
 
 
 def test_the_modes_of_the_option_are_those_of_the_policy() -> None:

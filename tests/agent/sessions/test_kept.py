@@ -195,6 +195,18 @@ async def test_an_open_question_is_asked_again_and_the_turn_ends(
     assert len(ids) == 1
 
 
+async def test_what_the_model_asked_is_asked_again_and_answered(process: Start) -> None:
+    ask = Call("ask_user", {"question": "Which one?", "choices": "a.py\nb.py"})
+    await cut_while_asking(process, ask)
+    async with process([["a.py it is"]]) as second:
+        session = await second.load()
+        person, screen = Answers("allow_once"), Recorder()
+        await session.join(screen, asker=person)
+        outcome = await session.go_on()
+        assert (person.asked[0].title, outcome.text) == ("Which one?", "a.py it is")
+        assert screen.statuses[-1] == "completed"
+
+
 async def test_a_question_stays_open_when_the_process_is_told_to_end(
     process: Start, root: Path
 ) -> None:

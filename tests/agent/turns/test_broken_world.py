@@ -38,6 +38,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "typecheck": {},
     "git_status": {},
     "git_diff": {},
+    "ask_user": {"question": "why?"},
     "definition": {"symbol": "a.value"},
     "references": {"symbol": "a.value"},
     "hover": {"symbol": "a.value"},

@@ -126,12 +126,14 @@ class PermissionOption(Struct, frozen=True, kw_only=True):
 
 
 class PermissionRequested(SessionEvent, frozen=True, kw_only=True, tag="permission_requested"):
-    """A risky call waits for a person. The tool call's own event went out before."""
+    """A call waits for a person. The tool call's own event went out before."""
 
     request_id: str
     tool_call_id: str
     title: str
     options: tuple[PermissionOption, ...]
+    about: Literal["call", "loop", "question"] = "call"
+    """Whether a call may run, a turn may go on, or what the model wants to know."""
 
 
 class PermissionResolved(SessionEvent, frozen=True, kw_only=True, tag="permission_resolved"):
@@ -139,7 +141,7 @@ class PermissionResolved(SessionEvent, frozen=True, kw_only=True, tag="permissio
 
     request_id: str
     """The `PermissionRequested` that this closes."""
-    outcome: Literal["allowed", "rejected", "cancelled", "unanswerable"]
+    outcome: Literal["allowed", "rejected", "cancelled", "unanswerable", "answered", "later"]
     option_id: str | None = None
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from punie.acp.agent_side import DualClientProxy
 from punie.acp.errors import AcpError, ConnectionClosedError
 from punie.acp.schema import v2
+from punie.agent.acp.questions import NO_ANSWER, filled, form, shows_forms
 from punie.agent.acp.updates import Updates
 from punie.agent.events import AnyEvent, SettingsUpdate
 from punie.agent.permissions.gate import PermissionAnswer, PermissionAsk
@@ -88,26 +89,42 @@ class ClientReader:
         if update is not None:
             await self._client.session_update(self.session.id, update)
 
-    async def _ask(self, permission: PermissionAsk) -> PermissionAnswer:
-        call = v2.ToolCallPatch(tool_call_id=permission.tool_call_id)
-        request = v2.RequestPermissionRequest(
-            session_id=self.session.id,
-            title=permission.title,
-            description=permission.reason or None,
-            subject=v2.ToolCallPermissionSubject(tool_call=call),
-            options=[
-                v2.PermissionOption(option_id=o.option_id, name=o.name, kind=o.kind)
-                for o in permission.options
-            ],
-        )
+    async def _ask(self, ask: PermissionAsk) -> PermissionAnswer:
         try:
-            response = await self._client.request_permission(request)
+            if ask.about == "question":
+                return await self._question(ask)
+            return await self._permission(ask)
         except ConnectionClosedError:
             # A client that is gone has said nothing; its agent ends, and asks again when it is back.
             return await asyncio.get_running_loop().create_future()
         except AcpError:
             return PermissionAnswer(outcome="unanswerable")
-        return _answer(permission, response.outcome)
+
+    async def _question(self, ask: PermissionAsk) -> PermissionAnswer:
+        """Ask what the model wants to know, in the way that the client has."""
+        if shows_forms(self._client.capabilities):
+            return filled(await self._client.create_elicitation(form(ask, self.session.id)))
+        if ask.options:
+            return await self._permission(ask, NO_ANSWER)
+        return PermissionAnswer(outcome="later")
+
+    async def _permission(self, ask: PermissionAsk, *more: v2.PermissionOption) -> PermissionAnswer:
+        call = v2.ToolCallPatch(tool_call_id=ask.tool_call_id)
+        request = v2.RequestPermissionRequest(
+            session_id=self.session.id,
+            title=ask.title,
+            description=ask.reason or None,
+            subject=v2.ToolCallPermissionSubject(tool_call=call),
+            options=[
+                *(
+                    v2.PermissionOption(option_id=o.option_id, name=o.name, kind=o.kind)
+                    for o in ask.options
+                ),
+                *more,
+            ],
+        )
+        response = await self._client.request_permission(request)
+        return _answer(ask, response.outcome)
 
 
 def _answer(permission: PermissionAsk, outcome: v2.RequestPermissionOutcome) -> PermissionAnswer:

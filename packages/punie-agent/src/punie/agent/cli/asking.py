@@ -17,7 +17,7 @@ from typing import cast
 import msgspec
 from msgspec import Struct
 
-from punie.agent.cli.terminal import Terminal, ask_person, plain
+from punie.agent.cli.terminal import Terminal, ask_in_words, ask_person, plain
 from punie.agent.commands import COMMANDS, Desk, prompt
 from punie.agent.errors import PunieError
 from punie.agent.events import AgentMessageChunk, AnyEvent
@@ -107,19 +107,27 @@ def _on_interrupt(cancel: Callable[[], None]) -> None:
 
 
 def _asker(question: Question, terminal: Terminal) -> Ask | None:
-    if question.yes:
-        return _allow_once
-    if _can_answer(question):
+    if not _can_answer(question):
+        return None
 
-        async def ask(permission: PermissionAsk) -> PermissionAnswer:
-            return await ask_person(permission, terminal)
+    async def ask(permission: PermissionAsk) -> PermissionAnswer:
+        if permission.about == "question":  # which --yes does not answer
+            if _somebody_reads():
+                return await ask_in_words(permission, terminal)
+            return PermissionAnswer(outcome="unanswerable")
+        if question.yes:
+            return await _allow_once(permission)
+        return await ask_person(permission, terminal)
 
-        return ask
-    return None
+    return ask
 
 
 def _can_answer(question: Question) -> bool:
-    return question.yes or (sys.stdin.isatty() and sys.stderr.isatty())
+    return question.yes or _somebody_reads()
+
+
+def _somebody_reads() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 async def _allow_once(permission: PermissionAsk) -> PermissionAnswer:

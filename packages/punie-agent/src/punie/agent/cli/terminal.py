@@ -163,6 +163,30 @@ async def ask_person(permission: PermissionAsk, terminal: Terminal) -> Permissio
             )
 
 
+async def ask_in_words(question: PermissionAsk, terminal: Terminal) -> PermissionAnswer:
+    """Ask the person what the model wants to know; an empty line answers nothing.
+
+    Args:
+        question: The question, with the answers to choose from if there are some.
+        terminal: Where it is asked; the answer comes from stdin.
+
+    Returns:
+        What was written, or the option whose number was.
+    """
+    terminal.line(f"? {question.title}")
+    for number, option in enumerate(question.options, 1):
+        terminal.line(f"  {number} {option.name}")
+    terminal.prompt("  a number, or other words: " if question.options else "  ")
+    line = await _read_line()
+    if not line:
+        return PermissionAnswer(outcome="unanswerable")
+    words = line.strip()
+    if words.isdigit() and 1 <= int(words) <= len(question.options):
+        option = question.options[int(words) - 1]
+        return PermissionAnswer(outcome="allowed", option_id=option.option_id)
+    return PermissionAnswer(outcome="answered" if words else "rejected", text=words)
+
+
 async def _read_line() -> str:
     """Read a line from stdin in a thread that may be left waiting."""
     loop = asyncio.get_running_loop()

@@ -1,7 +1,7 @@
 """The model `test`: scripted, deterministic, no network. For tests and conformance tools.
 
-It greets; asked to count slowly it streams numbers; `read FILE`, `write FILE TEXT` and
-`run COMMAND` make it call that one tool and report what came back.
+It greets; asked to count slowly it streams numbers; `read FILE`, `write FILE TEXT`, `run COMMAND` and
+`ask QUESTION | CHOICE | CHOICE` make it call that one tool and report what came back.
 """
 
 from __future__ import annotations
@@ -99,6 +99,9 @@ def _call(prompt: str) -> tuple[str, dict[str, str]] | None:
             return "write_file", {"path": path, "content": text}
         case ["run", *_] if len(words) > 1:
             return "run_command", {"command": prompt.split(maxsplit=1)[1]}
+        case ["ask", *_] if len(words) > 1:
+            question, *choices = prompt.split(maxsplit=1)[1].split(" | ")
+            return "ask_user", {"question": question, "choices": "\n".join(choices)}
         case _:
             return None
 

@@ -19,7 +19,7 @@ from punie.agent.permissions.effects import Effects, effects_of
 from punie.agent.permissions.policy import Decision, Mode
 from punie.agent.permissions.remembered import Answers, Key
 from punie.agent.permissions.rules import NO_RULES, Rules
-from punie.agent.tools.base import Call, Tool
+from punie.agent.tools.base import Call, Said, Tool
 from punie.agent.tools.paths import display
 
 _LONGEST_NAME = 60
@@ -38,16 +38,21 @@ class PermissionAsk(Struct, frozen=True, kw_only=True):
     reason: str
     """Why it is asked, one clause."""
     options: tuple[PermissionOption, ...]
-    about: Literal["call", "loop"] = "call"
-    """Whether the call may run, or whether a turn that goes in circles may go on."""
+    about: Literal["call", "loop", "question"] = "call"
+    """Whether the call may run, whether a turn that goes in circles may go on, or what the model
+    wants to know: then the options are the answers to choose from, and without any the person
+    writes one."""
 
 
 class PermissionAnswer(NamedTuple):
     """What became of a question."""
 
-    outcome: Literal["allowed", "rejected", "cancelled", "unanswerable"]
+    outcome: Literal["allowed", "rejected", "cancelled", "unanswerable", "answered", "later"]
+    """`answered` and `later` only about a question of the model: they allow nothing."""
     option_id: str | None = None
     """The chosen option; `None` when none was."""
+    text: str = ""
+    """What was written; with `answered`."""
 
 
 class Verdict(NamedTuple):
@@ -163,6 +168,34 @@ class Gate:
             answer = await self._ask(ask)
         return answer.outcome == "allowed" and answer.option_id in {"go_on", None}
 
+    async def put(
+        self, question: str, choices: Sequence[str], *, tool_call_id: str, tool: str
+    ) -> Said:
+        """Put a question of the model to the person; whatever is answered permits nothing.
+
+        Args:
+            question: What is asked.
+            choices: The answers to choose from; none leaves it to the person.
+            tool_call_id: The call that asks.
+            tool: Its tool's name.
+        """
+        if self._ask is None:
+            return Said("unanswerable")
+        options = tuple(
+            PermissionOption(option_id=f"choice_{number}", name=choice, kind="allow_once")
+            for number, choice in enumerate(choices, 1)
+        )
+        ask = PermissionAsk(
+            tool_call_id=tool_call_id,
+            tool=tool,
+            title=question,
+            reason="",
+            options=options,
+            about="question",
+        )
+        async with self._one_question:
+            return _said(await self._ask(ask), options)
+
     async def _without_asking(
         self, tool: Tool[Any, Any], scope: _Scope, effects: Effects
     ) -> Verdict | None:
@@ -251,6 +284,20 @@ class Gate:
         if answer.outcome == "unanswerable":
             return False, f"{reason}{_NOBODY}"
         return False, "rejected by the person"
+
+
+def _said(answer: PermissionAnswer, options: tuple[PermissionOption, ...]) -> Said:
+    """Read the answer to a question; an option that was never offered answers nothing."""
+    match answer.outcome:
+        case "answered" if answer.text.strip():
+            return Said("answered", answer.text.strip())
+        case "allowed":
+            chosen = [one.name for one in options if one.option_id == answer.option_id]
+            return Said("answered", chosen[0]) if chosen else Said("unanswerable")
+        case "answered" | "rejected":
+            return Said("declined")
+        case outcome:
+            return Said(outcome)
 
 
 def _settled(

@@ -12,6 +12,9 @@ from punie.agent.turns.emit import Emitter
 
 log = logging.getLogger(__name__)
 
+_REAL = frozenset({"allowed", "rejected", "answered", "later"})
+"""Outcomes that somebody gave; the others only say that there was none."""
+
 
 class Questions:
     """What one session asks."""
@@ -46,6 +49,7 @@ class Questions:
                 tool_call_id=ask.tool_call_id,
                 title=ask.title,
                 options=tuple(ask.options),
+                about=ask.about,
             )
         )
         await emitter.emit(StateUpdate(state="requires_action"))
@@ -88,7 +92,7 @@ class _Question:
         self._asked_more.set()
 
     async def answer(self) -> PermissionAnswer:
-        """Wait for the first who allows or rejects; the others are cancelled."""
+        """Wait for the first who decides or answers; the others are cancelled."""
         answer = PermissionAnswer(outcome="unanswerable")
         more = asyncio.ensure_future(self._asked_more.wait())
         try:
@@ -100,7 +104,7 @@ class _Question:
                 for task in [task for task in self._waiting if task.done()]:
                     self._waiting.discard(task)
                     answer = task.result()
-                    if answer.outcome in {"allowed", "rejected"}:
+                    if answer.outcome in _REAL:
                         return answer
             return answer
         finally:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
+from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
 import msgspec
 from msgspec import Struct
@@ -31,6 +31,19 @@ A = TypeVar("A", bound=Struct)
 R = TypeVar("R", bound=Result, covariant=True)
 
 
+class Said(NamedTuple):
+    """What became of a question to the person."""
+
+    outcome: Literal["answered", "declined", "cancelled", "unanswerable", "later"]
+    """`later`: it is shown as text at the end of the turn, and the next prompt is the answer."""
+    text: str = ""
+    """The answer."""
+
+
+AskPerson: TypeAlias = Callable[[str, tuple[str, ...]], Awaitable[Said]]
+"""Puts a question with its choices, perhaps none, to the person."""
+
+
 @dataclass(frozen=True)
 class Call:
     """What a tool gets besides its arguments."""
@@ -43,6 +56,8 @@ class Call:
     nested: Callable[[str, dict[str, Any]], Awaitable[Result]] | None = None
     """Makes a call of another tool on the way, with everything around it; raises
     `PermissionError` when it is denied, `ValueError` when its arguments do not fit."""
+    ask: AskPerson | None = None
+    """Asks the person; `None` when nobody can be asked."""
 
 
 @dataclass(frozen=True, kw_only=True)

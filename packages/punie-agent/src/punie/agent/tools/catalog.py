@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from punie.agent.errors import ConfigError
+from punie.agent.tools.asking import AskResult, AskUser, ask_user
 from punie.agent.tools.base import CORE, Tool
 from punie.agent.tools.catalog_more import HISTORY, NAVIGATION, PLANNING, REFACTORING
 from punie.agent.tools.edits import (
@@ -211,6 +212,20 @@ _TOOLS: tuple[AnyTool, ...] = (
         title=lambda args: f"Git diff{_in(args.path)}",
         path_arguments=("path",),
         examples=(GitDiff(), GitDiff(path="src")),
+    ),
+    Tool(
+        name="ask_user",
+        kind="other",
+        risk="read",
+        description="Ask the user what no tool can tell; choices, one per line.",
+        arguments=AskUser,
+        result=AskResult,
+        run=ask_user,
+        title=lambda args: f"Ask: {' '.join(args.question.split())}",
+        examples=(
+            AskUser(question="Which version is to be released?"),
+            AskUser(question="Where should it go?", choices="src/app.py\nsrc/cli.py"),
+        ),
     ),
 )
 

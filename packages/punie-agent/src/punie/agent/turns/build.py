@@ -14,7 +14,8 @@ import msgspec
 import pydantic_ai
 from pydantic_ai import Agent, ModelRetry, RunContext, ToolFailed
 from pydantic_ai.capabilities import AbstractCapability
-from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.exceptions import SkipModelRequest
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models import Model, ModelRequestContext, ModelSelectionContext
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
@@ -135,6 +136,8 @@ class Coding(AbstractCapability[object]):
         """Make the request fit the model's context window, and write down what it reads."""
         if self._context is None:
             return request_context
+        if self._context.parting:
+            raise SkipModelRequest(ModelResponse(parts=[TextPart(self._context.parting)]))
 
         def replace(messages: list[ModelMessage]) -> None:
             ctx.messages[:] = messages

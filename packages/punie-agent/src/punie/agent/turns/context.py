@@ -110,6 +110,8 @@ class TurnContext:
     """Calls that have ended, by id, in order."""
     open_calls: dict[str, ToolCallRecord] = field(default_factory=dict[str, ToolCallRecord])
     """Calls that have not ended."""
+    parting: str = ""
+    """What the model asks and a person answers with the next prompt: said, it ends the turn."""
     started: int = 0
     asked_again: int = 0
     """Times the model was asked again because its answer broke off."""

@@ -21,7 +21,8 @@ from punie.agent.events import (
     ToolCallUpdate,
     ToolContent,
 )
-from punie.agent.tools.base import Call, Tool
+from punie.agent.tools.asking import AskResult
+from punie.agent.tools.base import Call, Said, Tool
 from punie.agent.tools.planning import PlanResult
 from punie.agent.tools.results import Result, render, to_json
 from punie.agent.turns.checked import check_edit
@@ -136,7 +137,9 @@ class _Run:
         self.shown = False
         """Whether a person could see before the question what would change, were it nothing."""
         self.live = _Live(context, tool_call_id)
-        self.call = Call(context.workspace, self.live, context.services, self._nested_call)
+        self.call = Call(
+            context.workspace, self.live, context.services, self._nested_call, self._ask
+        )
 
     async def whole(self) -> Executed:
         self.context.open(self.id, self.tool.name, self.arguments)
@@ -161,6 +164,15 @@ class _Run:
                 raise ValueError(done.text)
             case _:
                 return done.result
+
+    async def _ask(self, question: str, choices: tuple[str, ...]) -> Said:
+        """Ask the person; a call that waits for an answer is pending, as one that waits for leave."""
+        await self._update(status="pending")
+        said = await self.context.gate.put(
+            question, choices, tool_call_id=self.id, tool=self.tool.name
+        )
+        await self._update(status="in_progress")
+        return said
 
     async def _steps(self) -> Executed:
         await self._show()
@@ -252,6 +264,8 @@ class _Run:
         await self._update(status=status, raw_output=to_json(result), content=content)
         if isinstance(result, PlanResult) and result.ok:
             await self.context.emitter.emit(PlanUpdate(entries=result.entries))
+        if isinstance(result, AskResult) and result.outcome == "later":
+            self.context.parting = self.parsed.as_text()
         if not self.nested:
             await self._mind_circles(text)
         return Executed("done", text, result)

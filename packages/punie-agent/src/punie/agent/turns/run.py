@@ -86,6 +86,8 @@ async def run_turn(
     for number in range(1, rounds + 2):
         if not rounds or not context.changes or end.outcome.stop_reason != "end_turn":
             break
+        if context.parting:  # the person's answer comes first; the checks after the next turn
+            break
         findings = await check_end(context, number=number)
         blocking = [one for one in findings if one.blocking]
         if context.cancellation.requested:
