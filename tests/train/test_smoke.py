@@ -16,7 +16,7 @@ from punie.train.phases.spec import Serving
 from punie.train.stages.bases import base_folder
 
 PROGRAM = "from punie.train.cli import main; main()"
-STAGES = ["harvest", "generate", "validate", "train", "fuse", "quantize", "evaluate"]
+STAGES = ["harvest", "generate", "validate", "train", "fuse", "quantize", "export", "evaluate"]
 
 
 def command(*arguments: str) -> list[str]:

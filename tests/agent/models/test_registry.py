@@ -103,6 +103,8 @@ async def test_a_served_folder_of_this_machine_is_asked_as_training_left_it(
     server.models = (str(described_folder),)
     spec = (await registry.open_model(name := f"local:{server.url}")).spec
     assert (spec.spec, spec.name, spec.max_tokens) == (name, "mine", 5)
+    server.models = (f"{described_folder}/model.gguf",)
+    assert (await registry.open_model(name)).spec.name == "mine"
     server.models = (described_folder.name,)  # only a whole path says that it is of this machine
     assert (await registry.open_model(name)).spec.name == described_folder.name
 

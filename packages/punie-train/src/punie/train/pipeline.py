@@ -76,10 +76,17 @@ def _fuse_inputs(work: Work) -> dict[str, str]:
 
 
 def _quantize_inputs(work: Work) -> dict[str, str]:
+    spec = work.phase.quantize
+    looks = spec is not None and spec.method != "round"
     return {
         "fused": _fingerprint(work.path(fit.FUSED)),
-        "rounding": manifest.digest(work.phase.quantize),
+        "rounding": manifest.digest(spec),
+        **({"examples": manifest.file_digest(work.path(prepare.EXAMPLES))} if looks else {}),
     }
+
+
+def _export_inputs(work: Work) -> dict[str, str]:
+    return {"fused": _fingerprint(work.path(fit.FUSED))}
 
 
 def _evaluate_inputs(work: Work) -> dict[str, str]:
@@ -105,6 +112,7 @@ STAGES = (
     Stage("train", _train_inputs, fit.train),
     Stage("fuse", _fuse_inputs, compress.fuse, compress.fuses),
     Stage("quantize", _quantize_inputs, compress.quantize, compress.quantizes),
+    Stage("export", _export_inputs, compress.export, compress.exports),
     Stage("evaluate", _evaluate_inputs, fit.evaluate),
 )
 

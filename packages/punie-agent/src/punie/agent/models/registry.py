@@ -252,9 +252,9 @@ def _open_local(name: str, rest: str, on_progress: OnProgress) -> OpenedModel:
 
     url, model_name = _local_address(rest)
     spec = ModelSpec(spec=name, name=model_name)
-    # A server that was started with a folder of this machine names it by its whole path.
-    if Path(model_name).is_absolute():
-        spec = _described(name, Path(model_name)) or spec
+    # A server that was started with a folder or file of this machine names it by its whole path.
+    if (path := Path(model_name)).is_absolute():
+        spec = _described(name, path.parent if path.suffix == ".gguf" else path) or spec
     if window := served.ask_about(url, model_name).window:
         spec = msgspec.structs.replace(spec, context_window=window)
     return OpenedModel(spec, ChatModel(model_name, url, spec=spec, on_progress=on_progress))

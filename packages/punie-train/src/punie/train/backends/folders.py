@@ -11,15 +11,17 @@ what was trained with is what is served.
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_unflatten
+from mlx_lm.convert import mixed_quant_predicate_builder
 from mlx_lm.utils import (
     dequantize_model,
     load_adapters,
@@ -29,6 +31,7 @@ from mlx_lm.utils import (
     save_model,
 )
 
+from punie.train.data.tokens import Tokens
 from punie.train.errors import TrainError
 from punie.train.phases.spec import Quantize
 
@@ -65,13 +68,16 @@ def fuse(base: Path, adapter: Path, target: Path) -> None:
     _write(model, config, base, target)
 
 
-def quantize(source: Path, target: Path, spec: Quantize) -> float:
+def quantize(
+    source: Path, target: Path, spec: Quantize, *, examples: Sequence[Tokens] = ()
+) -> float:
     """Round the weights of a folder.
 
     Args:
         source: A model in floating point.
         target: Replaced as a whole.
-        spec: Bits, group size, what stays.
+        spec: Bits, group size, what stays, by which method.
+        examples: What a method other than `round` looks at.
 
     Returns:
         Bits per weight over the whole model, scales included.
@@ -82,28 +88,45 @@ def quantize(source: Path, target: Path, spec: Quantize) -> float:
     from mlx_lm.utils import compute_bits_per_weight
 
     model, config = _open(source)
-
-    def rounded(name: str, _module: Any) -> bool:
-        return not any(part in name for part in spec.keep)
-
     with contextlib.redirect_stdout(sys.stderr):  # mlx_lm prints
-        model, config = quantize_model(
-            model, config, spec.group_size, spec.bits, quant_predicate=rounded
-        )
+        if spec.method == "round":
+            model, config = _rounded(model, config, spec)
+        else:
+            from punie.train.backends.calibrated import calibrate
+
+            plain = functools.partial(_rounded, spec=spec)
+            model, config = calibrate(model, config, spec, examples, plain=plain)
     if not any(isinstance(module, nn.QuantizedLinear) for _, module in model.named_modules()):
         raise TrainError(
             f"no layer of {source} was rounded: its widths are no multiples of the group size "
             f"{spec.group_size}, or `keep` names all of them"
         )
+    model.set_dtype(mx.float16)
     bits = float(compute_bits_per_weight(model))
     _write(model, config, source, target)
     return round(bits, 3)
 
 
+def _rounded(model: Any, config: dict[str, Any], spec: Quantize) -> tuple[Any, dict[str, Any]]:
+    """Round to the nearest value."""
+    mixture: Any = None
+    bits = spec.bits
+    if isinstance(bits, str):
+        mixture = mixed_quant_predicate_builder(bits, model, spec.group_size)
+        bits = int(bits.split("_")[1])
+
+    def how(name: str, module: Any) -> Any:
+        if any(part in name for part in spec.keep):
+            return False
+        return True if mixture is None else mixture(name, module)
+
+    return quantize_model(model, config, spec.group_size, bits, quant_predicate=how)
+
+
 def _open(folder: Path) -> tuple[Any, dict[str, Any]]:
     try:
         return load_model(folder, lazy=True)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise TrainError(f"{folder} cannot be loaded: {error}") from error
 
 

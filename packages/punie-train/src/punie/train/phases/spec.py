@@ -93,14 +93,32 @@ class Shape(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     vocabulary: int
 
 
+Recipe = Literal["mixed_2_6", "mixed_3_4", "mixed_3_6", "mixed_4_6"]
+"""mlx-lm's mixtures: few bits for most layers, more for values, down projections and the output."""
+
+
 class Quantize(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the fused weights are rounded."""
 
-    bits: Literal[3, 4, 5, 6, 8]
+    bits: Literal[3, 4, 5, 6, 8] | Recipe
     group_size: Literal[32, 64, 128] = 64
     """Weights that share a scale and an offset."""
     keep: tuple[str, ...] = ()
     """Parts of names of layers that stay as they are, such as `lm_head`."""
+    method: Literal["round", "awq", "gptq", "dwq"] = "round"
+    """`round` takes the nearest value; the others look at the phase's examples: `backends.calibrated`."""
+    samples: int = 32
+    """Pieces of 512 tokens that they look at."""
+
+    def __post_init__(self) -> None:
+        if self.method in {"awq", "gptq"} and (self.keep or isinstance(self.bits, str)):
+            raise ValueError(f"`{self.method}` takes neither `keep` nor a mixture of bits")
+        if self.method == "gptq" and self.bits not in {4, 8}:
+            raise ValueError("`gptq` of mlx-lm packs 4 or 8 bits only")
+        if self.method == "dwq" and self.bits == 8:
+            raise ValueError("`dwq` of mlx-lm leaves 8 bits as they are: choose fewer, or `round`")
+        if self.samples < 1:
+            raise ValueError("`samples` must be at least 1")
 
 
 class Evaluation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -141,6 +159,9 @@ class Phase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whether the adapter is merged into the weights, at full precision, to be served alone."""
     quantize: Quantize | None = None
     """Rounds the fused weights; needs `fuse`."""
+    gguf: bool = False
+    """Whether the fused weights are also written as one GGUF file, for llama.cpp, LM Studio and Ollama;
+    needs `fuse`, and a Llama."""
     evaluation: Evaluation
     gates: Gates
 
@@ -149,6 +170,8 @@ class Phase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError(
                 "`quantize` needs `fuse = true`: an adapter merged into rounded weights is lost"
             )
+        if self.gguf and not self.fuse:
+            raise ValueError("`gguf` needs `fuse = true`: an adapter alone is no model")
         for name in ("serving", "shape"):
             if (getattr(self, name) is None) != (self.base in OWN):
                 raise ValueError(

@@ -1,6 +1,6 @@
-"""The stages between training and evaluation: merge the adapter, round the weights.
+"""The stages between training and evaluation: merge the adapter, round the weights, export.
 
-Each writes a model folder that serves alone, with a `punie.toml` that says how.
+Each writes a folder that serves alone, with a `punie.toml` that says how.
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ from pathlib import Path
 import msgspec
 import tomli_w
 
+from punie.train.data.tokens import Tokens
 from punie.train.errors import PhaseError
 from punie.train.phases.spec import Phase
-from punie.train.stages import bases
+from punie.train.stages import bases, prepare
 from punie.train.stages.base import Outcome, Work
 from punie.train.stages.fit import ADAPTER, FUSED, QUANTIZED
+
+GGUF = "gguf"
+"""A folder of its own, so that its `punie.toml` lies beside the file."""
 
 
 def fuses(phase: Phase) -> bool:
@@ -47,8 +51,27 @@ def quantize(work: Work) -> Outcome:
     if spec is None:
         raise PhaseError(f"phase {work.phase.name} has no table `quantize`")
     target = work.path(QUANTIZED)
-    bits = folders.quantize(work.path(FUSED), target, spec)
+    rows: list[Tokens] = []
+    if spec.method != "round":
+        rows = prepare.tokens(work, prepare.load(work.path(prepare.EXAMPLES)))
+    bits = folders.quantize(work.path(FUSED), target, spec, examples=rows)
     return _outcome(work, target, {"bits_per_weight": bits})
+
+
+def exports(phase: Phase) -> bool:
+    """Tell whether a phase ends with a GGUF file, too."""
+    return phase.gguf
+
+
+def export(work: Work) -> Outcome:
+    """Write the fused weights as one file for other programs."""
+    _preload()
+    from punie.train.backends import gguf
+
+    target = work.path(GGUF)
+    target.mkdir(exist_ok=True)
+    gguf.export(work.path(FUSED), target / "model.gguf")
+    return _outcome(work, target, {})
 
 
 def _outcome(work: Work, folder: Path, figures: dict[str, float]) -> Outcome:
