@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from punie.agent.models.spec import ModelSpec
+from punie.agent.permissions.gate import Standing
 from punie.agent.permissions.policy import Mode
 from punie.agent.sessions.session import Session
 from punie.agent.testing import Answers, Recorder, Requests, brain_opener
@@ -38,6 +39,7 @@ def play(tmp_path: Path) -> Callable[..., Scene]:
         mode: Mode = "ask",
         person: Answers | None = None,
         spec: ModelSpec | None = None,
+        standing: Standing | None = None,
     ) -> Scene:
         requests = Requests()
         session = Session(
@@ -45,6 +47,7 @@ def play(tmp_path: Path) -> Callable[..., Scene]:
             workspace=LocalWorkspace(tmp_path),
             mode=mode,
             open_brain=brain_opener(script, spec=spec, requests=requests),
+            standing=standing,
         )
         heard = Recorder()
         session.attach(heard, asker=person)

@@ -20,7 +20,7 @@ def anyio_backend() -> str:
 
 
 def names(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir()]
+    return sorted(path.name for path in folder.iterdir())
 
 
 async def test_a_named_model_is_opened_by_the_first_run(tmp_path: Path) -> None:
@@ -92,6 +92,50 @@ def test_it_runs_without_an_event_loop_too(tmp_path: Path) -> None:
     finally:
         asyncio.set_event_loop(None)
         loop.close()
+
+
+def rules(folder: Path, text: str) -> None:
+    (folder / "pyproject.toml").write_text(f"[tool.punie]\n{text}\n")
+
+
+async def test_the_rules_of_the_project_hold_for_it(tmp_path: Path) -> None:
+    rules(tmp_path, 'permissions.deny = ["write_file(a.txt)"]')
+    person = Answers("allow_once")
+    agent = create_pydantic_agent("test", cwd=tmp_path, mode="edit", ask=person)
+    result = await agent.run("write a.txt hello")
+    assert "the rule write_file(a.txt) denies it" in result.output
+    assert person.asked == []
+    await agent.run("write b.txt hello")
+    assert names(tmp_path) == ["b.txt", "pyproject.toml"]
+
+
+async def test_a_project_can_make_it_stricter_and_not_freer(tmp_path: Path) -> None:
+    rules(tmp_path, 'mode = "read-only"')
+    person = Answers("allow_once")
+    result = await create_pydantic_agent("test", cwd=tmp_path, ask=person).run("write a.txt x")
+    assert "mode read-only does not allow" in result.output
+    rules(tmp_path, 'mode = "bypass"')
+    result = await create_pydantic_agent("test", cwd=tmp_path).run("write a.txt x")
+    assert "Permission denied" in result.output
+    assert names(tmp_path) == ["pyproject.toml"]
+
+
+async def test_what_the_person_always_allowed_in_the_project_it_may(tmp_path: Path) -> None:
+    person = Answers("allow_always")
+    await create_pydantic_agent("test", cwd=tmp_path, ask=person).run("run touch a")
+    await create_pydantic_agent("test", cwd=tmp_path).run("run touch a")
+    assert [option.name for option in person.asked[0].options][1] == (
+        "Always allow `touch a` in this project"
+    )
+    result = await create_pydantic_agent("test", cwd=tmp_path).run("run touch b")
+    assert "Permission denied" in result.output
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_rule_that_cannot_be_kept_makes_no_agent(tmp_path: Path) -> None:
+    rules(tmp_path, 'permissions.deny = ["write_fiel"]')
+    with pytest.raises(ConfigError, match="did you mean write_file"):
+        create_pydantic_agent("test", cwd=tmp_path)
 
 
 @pytest.mark.parametrize("options", [{"mode": "yolo"}, {"cwd": "/does/not/exist"}])

@@ -39,6 +39,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def typing() -> type[Commands]:
+    return Commands
+
+
+@pytest.fixture
 async def typed(folder: Path, tmp_path: Path) -> AsyncIterator[Commands]:
     environ = {"HOME": str(tmp_path / "home"), "PATH": os.environ["PATH"]}
     runtime = Runtime(model="test", environ=environ)

@@ -16,6 +16,8 @@ from punie.agent.events import (
     ToolCallUpdate,
     UserMessage,
 )
+from punie.agent.runtime import Runtime
+from punie.agent.testing import Answers
 
 
 @pytest.mark.parametrize(
@@ -155,3 +157,31 @@ async def test_a_running_command_is_cancelled(typed, folder: Path) -> None:
     assert await running == ""
     assert typed.heard.of(StateUpdate)[-1].stop_reason == "cancelled"
     assert typed.heard.statuses[-1] == "cancelled"
+
+
+async def test_permissions_lists_what_was_answered_and_forgets_it(typed, folder: Path) -> None:
+    assert "No answer is remembered." in await typed("/permissions")
+    detach = typed.session.attach(typed.heard, asker=Answers("allow_always"))
+    await typed("write x.txt hello")
+    await typed("run echo  hi")
+    detach()
+    text = await typed("/permissions")
+    assert text.startswith("Mode `ask`: Reads and checks freely")
+    assert "\n1. allowed `write_file`, for this session\n" in text
+    assert text.endswith("\n2. allowed `run_command`: `echo hi`, for this project")
+    assert "`/permissions forget NUMBER` forgets" in await typed("/permissions forget 3")
+    said = await typed("/permissions forget 1")
+    assert said == "Forgotten: allowed `write_file`, for this session"
+    await typed("/permissions forget all")
+    assert await typed("/permissions forget all") == "No answer is remembered."
+    await typed("write x.txt again")
+    assert (folder / "x.txt").read_text() == "hello"
+
+
+async def test_permissions_shows_the_rules(typing, folder: Path, tmp_path: Path) -> None:
+    rules = 'deny = ["*(.env)"]\nask = ["git_log"]\n'
+    (folder / "pyproject.toml").write_text(f"[tool.punie.permissions]\n{rules}")
+    runtime = Runtime(model="test", environ={"HOME": str(tmp_path / "home")})
+    text = await typing(runtime, folder)("/permissions")
+    assert "Rules:\n\n- deny `*(.env)`\n- ask `git_log`\n" in text
+    await runtime.aclose()

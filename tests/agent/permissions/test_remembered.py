@@ -11,6 +11,9 @@ import pytest
 
 from punie.agent.permissions.gate import Gate, Standing
 from punie.agent.permissions.remembered import Answers
+from punie.agent.runtime import Runtime
+from punie.agent.testing import Answers as Always
+from punie.agent.testing import Recorder
 from punie.agent.tools.base import Call
 from punie.agent.tools.catalog import CATALOG
 
@@ -111,3 +114,72 @@ async def test_where_nothing_can_be_kept_the_answer_holds_for_the_session(
     assert len(person.questions) == 1
     assert "cannot be kept beyond this session" in caplog.text
     assert "cannot be read" in caplog.text
+
+
+async def test_an_answer_can_be_taken_back_here_and_for_later_sessions(call, person, file) -> None:
+    person.kind = "allow_always"
+    gate = gate_of(call, person, file)
+    await run(gate, call, "make")
+    await run(gate, call, "ls")
+    (make, ls) = await gate.remembered()
+    assert (make.scope, make.call[:2], make.allowed) == ("project", ("run_command", "make"), True)
+    assert await gate.forget(make)
+    assert await gate.remembered() == [ls]
+    assert await gate_of(call, person, file).remembered() == [ls]
+    assert (await run(gate, call, "make")).asked
+    assert await gate.remembered() == [ls, make]
+
+
+async def test_an_answer_for_the_session_can_be_taken_back(call, person) -> None:
+    person.kind = "reject_always"
+    kept: list[int] = []
+    gate = Gate("ask", ask=person, keep=lambda: kept.append(len(gate.answers)))
+    tool = CATALOG["edit_file"]
+    args = tool.parse({"path": "x", "old": "a", "new": "b"})
+    await gate.check(tool, args, call, "call-1")
+    (answer,) = await gate.remembered()
+    assert (answer.scope, answer.call, answer.allowed) == ("session", ("edit_file",), False)
+    assert await gate.forget(answer)
+    assert kept == [1, 0]
+    assert (await gate.check(tool, args, call, "call-1")).asked
+
+
+async def test_what_cannot_be_taken_back_is_not_called_forgotten(call, person, file) -> None:
+    person.kind = "allow_always"
+    gate = gate_of(call, person, file)
+    await run(gate, call, "make")
+    (answer,) = await gate.remembered()
+    file.chmod(0o400)
+    if os.access(file, os.W_OK):  # root may write everything
+        file.unlink()
+        file.mkdir()
+    assert not await gate.forget(answer)
+
+
+async def test_a_later_answer_that_cannot_be_kept_still_wins_here(call, person, file) -> None:
+    person.kind = "allow_always"
+    gate = gate_of(call, person, file)
+    await run(gate, call, "make")
+    (key,) = Answers(file, call.workspace.root).recall()
+    gate._not_kept[key] = False  # as after a write that failed
+    assert not (await run(gate, call, "make")).allowed
+
+
+@pytest.mark.parametrize(("moved", "done"), [(False, True), (True, False)])
+async def test_a_session_that_goes_on_in_another_folder_was_allowed_nothing_there(
+    tmp_path: Path, moved: bool, done: bool
+) -> None:
+    folders = tmp_path / "one", tmp_path / "two"
+    for folder in folders:
+        folder.mkdir()
+    environ = {"HOME": str(tmp_path / "home")}
+    first = Runtime(model="test", environ=environ)
+    session = first.open_session(folders[0])
+    session.attach(Recorder(), asker=Always("allow_always"))
+    await session.prompt("write a.txt x")
+    await first.aclose()
+    second = Runtime(model="test", environ=environ)
+    session = await second.load_session(session.id, cwd=folders[moved])
+    await session.prompt("write b.txt x")
+    await second.aclose()
+    assert (folders[moved] / "b.txt").exists() == done

@@ -7,10 +7,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
 from punie.agent.models.spec import ModelSpec
+from punie.agent.permissions.gate import Standing
 from punie.agent.permissions.policy import Mode
+from punie.agent.permissions.remembered import of_session
 from punie.agent.sessions.journal import Journal
 from punie.agent.sessions.manager import Parts, Sessions
 from punie.agent.sessions.store import Stored
@@ -65,8 +68,11 @@ def process(state: Path, root: Path) -> Start:
         requests = Requests()
         opener = brain_opener(script, spec=spec, requests=requests)
 
-        def parts(_stored: Stored) -> Parts:
-            return Parts(workspace=LocalWorkspace(root), mode=mode, open_brain=opener)
+        def parts(stored: Stored) -> Parts:
+            answers = msgspec.json.decode(stored.settings).get("answers", [])
+            standing = Standing(earlier=of_session(answers))
+            workspace = LocalWorkspace(root)
+            return Parts(workspace=workspace, mode=mode, open_brain=opener, standing=standing)
 
         journal = Journal(folder or state)
         sessions = Sessions(journal)

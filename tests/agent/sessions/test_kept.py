@@ -452,3 +452,45 @@ async def test_a_conversation_that_was_shortened_is_loaded_as_it_was_then(
         session = await second.load()
         await session.prompt("fifth")
         assert second.requests[0][0][:-1] == shortened
+
+
+async def allowed_always(process: Start, root: Path) -> None:
+    """A session in which a person always allowed to write, and which ended as a killed one does."""
+    async with process([[WRITE], ["done"]]) as first:
+        session = first.open()
+        session.attach(Recorder(), asker=Answers("allow_always"))
+        await session.prompt("write it")
+    (root / "a.txt").unlink()
+
+
+async def test_what_was_always_allowed_in_a_session_still_is_after_a_restart(
+    process: Start, root: Path
+) -> None:
+    await allowed_always(process, root)
+    async with process([[WRITE], ["done"]]) as second:
+        session = await second.load()
+        await session.prompt("again")  # and nobody is there to be asked
+    assert (root / "a.txt").read_text() == "x"
+
+
+async def test_what_was_taken_back_is_asked_about_after_a_restart(
+    process: Start, root: Path
+) -> None:
+    await allowed_always(process, root)
+    async with process() as second:
+        gate = (await second.load()).gate
+        for answer in await gate.remembered():
+            await gate.forget(answer)
+    async with process([[WRITE], ["done"]]) as third:
+        assert (await (await third.load()).prompt("again")).denied
+    assert not (root / "a.txt").exists()
+
+
+async def test_a_copy_of_a_session_was_allowed_nothing(process: Start, root: Path) -> None:
+    await allowed_always(process, root)
+    async with process([[WRITE], ["done"]]) as second:
+        fork = await second.sessions.fork("s", second.parts, new_id="copy")
+        assert (await fork.prompt("again")).denied
+    async with process([[WRITE], ["done"]]) as third:
+        assert (await (await third.load("copy")).prompt("again")).denied
+    assert not (root / "a.txt").exists()

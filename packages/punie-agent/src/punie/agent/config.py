@@ -147,6 +147,25 @@ def load(cwd: Path, environ: Mapping[str, str] | None = None) -> Config:
     )
 
 
+def permissions_in(
+    cwd: Path, environ: Mapping[str, str] | None = None
+) -> tuple[tuple[str, Permissions], ...]:
+    """Give the rules as they were written, each with the words for where they stand.
+
+    Args:
+        cwd: The session's folder, absolute.
+        environ: Environment variables; those of this process by default.
+
+    Raises:
+        ConfigError: A file cannot be used.
+    """
+    (project, folder), person = _project(cwd), load_user(environ)
+    return (
+        (str(locations(environ).config_file), person.permissions),
+        (f"[tool.punie] of {folder / 'pyproject.toml'}", project.permissions),
+    )
+
+
 def project_model(cwd: Path, environ: Mapping[str, str] | None = None) -> str:
     """Tell which model a project names; nothing when that is elsewhere and it is not trusted.
 

@@ -13,12 +13,14 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from punie.agent import config
 from punie.agent.errors import ConfigError
 from punie.agent.events import AnyEvent
 from punie.agent.models.spec import ModelSpec
 from punie.agent.permissions.policy import MODES, Mode
+from punie.agent.permissions.standing import standing_in
 from punie.agent.turns.build import build_agent
 from punie.agent.turns.context import TurnContext
 from punie.agent.turns.emit import Emitter
@@ -39,7 +41,7 @@ def create_pydantic_agent(
     *,
     workspace: Workspace | None = None,
     cwd: Path | str | None = None,
-    mode: Mode = "ask",
+    mode: Mode | None = None,
     ask: Ask | None = None,
     on_event: OnEvent | None = None,
 ) -> Agent[object, str]:
@@ -51,17 +53,19 @@ def create_pydantic_agent(
             server that answers, the embedded model.
         workspace: Where tools work; the folder `cwd` of this disk by default.
         cwd: The project's folder; the current one by default. Not together with `workspace`.
-        mode: How much the agent may do without asking.
+        mode: How much the agent may do without asking; by default `ask`, or what the settings of the
+            folder say if that is stricter.
         ask: Asked for permission when the mode says so. Without it, what would have to be asked is
             denied, and the model is told.
         on_event: Awaited with every tool call, its result and the usage, as session events.
 
     Returns:
         The agent. A model named by a spec is opened by the first run. Runs share no history unless
-        you pass `message_history`.
+        you pass `message_history`. The rules of the person and of the project hold, and so does what
+        was answered with "always" for the project.
 
     Raises:
-        ConfigError: `mode` is unknown, or `cwd` is no folder.
+        ConfigError: `mode` is unknown, `cwd` is no folder, or its settings cannot be used.
 
     Example:
         >>> from pydantic_ai.models.test import TestModel
@@ -69,23 +73,31 @@ def create_pydantic_agent(
         >>> agent.run_sync("What has changed?").output  # doctest: +ELLIPSIS
         '{"git_status":...'
     """
-    if mode not in MODES:
+    if mode is not None and mode not in MODES:
         raise ConfigError(f"unknown mode {mode!r}; known are {', '.join(MODES)}")
     place = workspace or _local(Path.cwd() if cwd is None else Path(cwd))
     source = _Source(model, place.root)
+    chosen = mode or _strict(place.root)
+    standing = standing_in(place.root, place.root)
 
     def new_context() -> TurnContext:
         from punie.agent.permissions.gate import Gate
 
         return TurnContext(
             workspace=place,
-            gate=Gate(mode, ask=ask),
+            gate=Gate(chosen, ask=ask, standing=standing),
             emitter=Emitter(on_event or _nobody),
             tools=source.known.tools,
             spec=source.known.spec,
         )
 
     return build_agent(source.open, new_context=new_context)
+
+
+def _strict(root: Path) -> Mode:
+    """Give the default mode, or a stricter one of the settings."""
+    configured = config.load(root).mode
+    return cast("Mode", config.stricter(config.DEFAULT_MODE, configured))
 
 
 class _Known(NamedTuple):

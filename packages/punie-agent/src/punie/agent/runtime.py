@@ -15,13 +15,13 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from msgspec import structs
+
 from punie.agent import config
 from punie.agent.events import Progress, SettingsUpdate
 from punie.agent.permissions import remembered
-from punie.agent.permissions.gate import Standing
 from punie.agent.permissions.policy import MODES, Mode
-from punie.agent.permissions.remembered import Answers
-from punie.agent.permissions.rules import parse_rules
+from punie.agent.permissions.standing import standing_in
 from punie.agent.sessions.brain import Brain, OnProgress, OpenBrain, SessionWorkspace
 from punie.agent.sessions.journal import Journal
 from punie.agent.sessions.manager import Parts, Sessions, new_session_id
@@ -132,7 +132,11 @@ class Runtime:
             settings = json.loads(stored.settings)
             mode = settings.get("mode")
             chosen = mode if mode in MODES else _configured_mode(folder, self._environ)
-            return self._parts(folder, chosen, settings.get("model", ""), workspace)
+            parts = self._parts(folder, chosen, settings.get("model", ""), workspace)
+            if parts.standing is None or str(parts.workspace.root) != stored.cwd:
+                return parts  # what was allowed in one folder was not allowed in another
+            earlier = remembered.of_session(settings.get("answers", []))
+            return parts._replace(standing=structs.replace(parts.standing, earlier=earlier))
 
         return put_together
 
@@ -144,7 +148,7 @@ class Runtime:
 
             workspace = LocalWorkspace(cwd)
 
-        standing = _standing(cwd, workspace.root, self._environ)
+        standing = standing_in(cwd, workspace.root, self._environ)
         return Parts(
             workspace=workspace,
             mode=mode,
@@ -327,13 +331,6 @@ def _as_configured(brain: Brain, cwd: Path, environ: Mapping[str, str]) -> Brain
         brain = brain._replace(tools=tools)
     folder = config.locations(environ).config_file.parent
     return brain._replace(checks=settings.checks, config_folder=folder)
-
-
-def _standing(cwd: Path, root: Path, environ: Mapping[str, str]) -> Standing:
-    return Standing(
-        rules=parse_rules(config.load(cwd, environ).permissions),
-        answers=Answers(config.locations(environ).state / remembered.FILE, root),
-    )
 
 
 def _configured_mode(cwd: Path, environ: Mapping[str, str]) -> Mode:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from punie.agent.commands.base import Command, Desk, said
+from punie.agent.commands.control import permissions
 from punie.agent.events import PlanUpdate, UsageUpdate
 from punie.agent.models.choices import DEFAULT
 from punie.agent.models.spec import ModelSpec
@@ -177,6 +178,12 @@ COMMANDS: Mapping[str, Command] = MappingProxyType({
         Command("help", "Lists the commands", _help),
         Command("model", "Shows the models, or changes the model", _model, "[NAME]"),
         Command("mode", "Shows the permission modes, or changes the mode", _mode, "[NAME]"),
+        Command(
+            "permissions",
+            "Shows what is allowed, or forgets what you answered",
+            permissions,
+            "[forget NUMBER]",
+        ),
         Command("usage", "Tells the tokens used so far", _usage),
         Command("compact", "Shortens the conversation", _compact),
         Command("undo", "Takes back what the latest turn changed", _undo, "[FILE]"),

@@ -2,14 +2,14 @@
 
 A call runs only after `check` said so. When nobody can answer, the answer is no. What a person
 answers with "always" is remembered as far as the option's name says and no further: a command for
-the project, anything else for the session. Nothing here runs a tool or knows how a question reaches
-a person.
+the project, anything else for the session, until it is taken back. Nothing here runs a tool or knows
+how a question reaches a person.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
@@ -17,7 +17,8 @@ from msgspec import Struct
 from punie.agent.events import PermissionOption
 from punie.agent.permissions.effects import Effects, effects_of
 from punie.agent.permissions.policy import Decision, Mode
-from punie.agent.permissions.remembered import Answers, Key
+from punie.agent.permissions.remembered import Answers, Key, Remembered
+from punie.agent.permissions.remembered import Scope as Where
 from punie.agent.permissions.rules import NO_RULES, Rules
 from punie.agent.tools.base import Call, Said, Tool
 from punie.agent.tools.paths import display
@@ -75,6 +76,8 @@ class Standing(Struct, frozen=True, kw_only=True):
     rules: Rules = NO_RULES
     answers: Answers | None = None
     """What was answered for the project; `None` remembers nothing beyond the session."""
+    earlier: dict[Key, bool] = {}
+    """What was answered for the session, before it was opened again."""
 
 
 class _Scope(NamedTuple):
@@ -82,24 +85,34 @@ class _Scope(NamedTuple):
 
     key: Key
     name: str
-    where: Literal["project", "session"]
+    where: Where
 
 
 class Gate:
     """Decides about the calls of one session."""
 
-    def __init__(self, mode: Mode, *, ask: Ask | None, standing: Standing | None = None) -> None:
+    def __init__(
+        self,
+        mode: Mode,
+        *,
+        ask: Ask | None,
+        standing: Standing | None = None,
+        keep: Callable[[], None] | None = None,
+    ) -> None:
         """Set up.
 
         Args:
             mode: The session's mode, which may be changed at any time.
             ask: How to reach a person; `None` when nobody can answer.
             standing: Rules and remembered answers; none by default.
+            keep: Called when `answers` have changed.
         """
         self.mode: Mode = mode
         self._ask = ask
+        self._keep = keep
         self._standing = standing or Standing()
-        self._remembered: dict[Key, bool] = {}
+        self._remembered = dict(self._standing.earlier)
+        self._not_kept: dict[Key, bool] = {}
         self._one_question = asyncio.Lock()
 
     async def check(
@@ -205,17 +218,66 @@ class Gate:
         decision = effects.decide(self.mode)  # recalling took a moment
         return _settled(decision, scope, remembered, rejected and self.mode != "bypass")
 
-    async def _recall(self, scope: _Scope) -> bool | None:
+    @property
+    def rules(self) -> Rules:
+        """The rules that hold."""
+        return self._standing.rules
+
+    @property
+    def answers(self) -> list[tuple[Key, bool]]:
+        """What was answered for the session, as its record keeps it."""
+        return list(self._remembered.items())
+
+    async def remembered(self) -> list[Remembered]:
+        """List the answers that hold, those of the session first."""
+        project = await self._of_project()
+        return [
+            *(Remembered("session", call, allowed) for call, allowed in self._remembered.items()),
+            *(Remembered("project", call, allowed) for call, allowed in project.items()),
+        ]
+
+    async def forget(self, answer: Remembered) -> bool:
+        """Take an answer back: the next such call is asked about again.
+
+        Args:
+            answer: From `remembered`.
+
+        Returns:
+            Whether it is gone; the log says why it is not.
+        """
         answers = self._standing.answers
-        if answers is None or scope.where == "session" or scope.key in self._remembered:
+        if answer.scope == "session":
+            self._remembered.pop(answer.call, None)
+            self._changed()
+        self._not_kept.pop(answer.call, None)
+        if answers is None or answer.scope == "session":
+            return True
+        return await asyncio.to_thread(answers.remember, answer.call, allowed=None)
+
+    async def _of_project(self) -> Mapping[Key, bool]:
+        answers = self._standing.answers
+        if answers is None:
+            return {}
+        return {**await asyncio.to_thread(answers.recall), **self._not_kept}
+
+    async def _recall(self, scope: _Scope) -> bool | None:
+        if scope.where == "session":
             return self._remembered.get(scope.key)
-        return (await asyncio.to_thread(answers.recall)).get(scope.key)
+        return (await self._of_project()).get(scope.key)
 
     async def _remember(self, scope: _Scope, allowed: bool) -> None:
-        self._remembered[scope.key] = allowed
         answers = self._standing.answers
-        if answers is not None and scope.where == "project":
-            await asyncio.to_thread(answers.remember, scope.key, allowed=allowed)
+        if answers is None or scope.where == "session":
+            self._remembered[scope.key] = allowed
+            self._changed()
+        elif await asyncio.to_thread(answers.remember, scope.key, allowed=allowed):
+            self._not_kept.pop(scope.key, None)
+        else:
+            self._not_kept[scope.key] = allowed
+
+    def _changed(self) -> None:
+        if self._keep is not None:
+            self._keep()
 
     async def _question(
         self,

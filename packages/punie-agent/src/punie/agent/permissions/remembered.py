@@ -1,8 +1,8 @@
-"""What a person answered with "always" for a project: a file of the person's, never the project's.
+"""What a person answered with "always": for a session in its own record, for a project in one file.
 
-One JSON line per answer, appended in one write, so that several processes may share the file and a
-crash costs at most the line that was being written. A later line about the same call wins. To take
-an answer back, delete its line.
+The file is the person's, never the project's: one JSON line per answer, appended in one write, so
+that several processes may share the file and a crash costs at most the line that was being written.
+A later line about the same call wins, also one that takes an answer back.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -25,13 +25,34 @@ Key: TypeAlias = tuple[str, ...]
 """What an answer covers: the tool, and what makes the call this call and no other."""
 
 
+Scope: TypeAlias = Literal["session", "project"]
+"""How far an answer reaches."""
+
+
+class Remembered(NamedTuple):
+    """An answer that holds."""
+
+    scope: Scope
+    call: Key
+    allowed: bool
+
+
+def of_session(kept: object) -> dict[Key, bool]:
+    """Read the answers of a session's record; what cannot be read was not answered."""
+    try:
+        return dict(msgspec.convert(kept, list[tuple[Key, bool]]))
+    except msgspec.ValidationError:
+        return {}
+
+
 class Answer(Struct, frozen=True, kw_only=True):
     """One line of the file."""
 
     project: str
     """The session's folder, absolute."""
     call: Key
-    allowed: bool
+    allowed: bool | None
+    """`None` takes the answer back."""
 
 
 class Answers:
@@ -62,12 +83,24 @@ class Answers:
                 answer = msgspec.json.decode(line, type=Answer)
             except msgspec.DecodeError:
                 continue  # the last line of a crash
-            if answer.project == self._project:
+            if answer.project != self._project:
+                continue
+            if answer.allowed is None:
+                found.pop(answer.call, None)
+            else:
                 found[answer.call] = answer.allowed
         return found
 
-    def remember(self, call: Key, *, allowed: bool) -> None:
-        """Keep an answer; when that fails it holds for the session, and the log says so."""
+    def remember(self, call: Key, *, allowed: bool | None) -> bool:
+        """Keep an answer.
+
+        Args:
+            call: What it covers.
+            allowed: The answer; `None` takes the one before back.
+
+        Returns:
+            Whether it is kept; the log says why it is not.
+        """
         answer = Answer(project=self._project, call=call, allowed=allowed)
         # The line break comes first: the line before may have been cut off.
         line = b"\n" + msgspec.json.encode(answer) + b"\n"
@@ -80,3 +113,5 @@ class Answers:
                 os.close(descriptor)
         except OSError as error:
             log.warning("a permission cannot be kept beyond this session: %s", error)
+            return False
+        return True

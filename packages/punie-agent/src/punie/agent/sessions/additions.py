@@ -17,6 +17,8 @@ from punie.agent.mcp.server import McpServer
 from punie.agent.mcp.servers import McpServers
 from punie.agent.mcp.tools import McpTool
 from punie.agent.models.spec import ModelSpec
+from punie.agent.permissions.rules import NO_RULES, Rules
+from punie.agent.permissions.standing import unmatched
 from punie.agent.prompts.instructions import read_notes
 from punie.agent.sessions.brain import Brain
 from punie.agent.skills import find_skills, section, skill_tool
@@ -37,6 +39,7 @@ class Additions:
         self.broken: dict[str, str] = {}
         """Reasons that nobody was told yet, by what cannot be used."""
         self.told_no_sandbox = False
+        self.told_unmatched = False
         self._found = False
 
     async def aclose(self) -> None:
@@ -82,6 +85,7 @@ async def with_additions(
     *,
     emitter: Emitter,
     cancellation: Cancellation,
+    rules: Rules = NO_RULES,
 ) -> Brain:
     """Add what there is to what a turn thinks with.
 
@@ -91,6 +95,7 @@ async def with_additions(
         services: The session's, with its MCP servers if the client passed some.
         emitter: Tells what is left out.
         cancellation: Ends the wait for slow servers.
+        rules: Those that hold; the person is told which of them are about no tool.
     """
     if _chooses_itself(brain.spec):
         return await _with_code(brain, services, emitter)
@@ -106,6 +111,10 @@ async def with_additions(
         tools |= await _offered(servers, brain, cancellation)
         for title, reason in servers.take_notices():
             await emitter.emit(Notice(severity="warning", title=title, description=reason))
+    if not additions.told_unmatched and (idle := unmatched(rules, tools)):
+        additions.told_unmatched = True
+        title = f"Rules about tools that this session does not have: {', '.join(idle)}"
+        await emitter.emit(Notice(severity="warning", title=title))
     brain = brain._replace(tools=tools, notes=additions.notes)
     return await _with_code(brain, services, emitter)
 

@@ -239,7 +239,14 @@ class Sessions:
             if stored is None:
                 return None
             now = time.time()
-            changed = {"session_id": new_id, "parent": session_id, "owner": owner.name}
+            # What was always allowed in that session was not allowed in this one.
+            settings = msgspec.json.decode(stored.settings) | {"answers": []}
+            changed = {
+                "session_id": new_id,
+                "parent": session_id,
+                "owner": owner.name,
+                "settings": msgspec.json.encode(settings).decode(),
+            }
             store.fork(
                 session_id, msgspec.structs.replace(stored, created=now, updated=now, **changed)
             )

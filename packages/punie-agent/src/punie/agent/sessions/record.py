@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,7 +164,7 @@ class Record:
         if isinstance(event, FilesChanged) and event.what == "undo":
             await self.end()
 
-    def set_settings(self, settings: Mapping[str, Any]) -> None:
+    def set_settings(self, **settings: Any) -> None:
         """Write what the session should start with when it is loaded, such as its mode."""
         written = encode(settings).decode()
         self._journal.post(lambda store, _: store.set_settings(self._session_id, written))

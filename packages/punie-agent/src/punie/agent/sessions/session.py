@@ -64,7 +64,7 @@ class Session:
         self.id = session_id
         self.workspace = workspace
         self.services = Services()
-        self.gate = Gate(mode, ask=self._ask, standing=standing)
+        self.gate = Gate(mode, ask=self._ask, standing=standing, keep=self._keep_settings)
         self.events: list[AnyEvent] = [] if past is None else past.events
         """Everything that happened, in order; progress is shown but not kept."""
         self.title = last_title(self.events)
@@ -106,7 +106,7 @@ class Session:
 
     def _keep_settings(self) -> None:
         if self._record is not None:
-            self._record.set_settings({"mode": self.mode, "model": self.model})
+            self._record.set_settings(mode=self.mode, model=self.model, answers=self.gate.answers)
 
     @property
     def asking(self) -> bool:
@@ -333,8 +333,9 @@ class Session:
         from punie.agent.sessions.additions import with_additions
         from punie.agent.turns.run import run_turn
 
+        rules, services = self.gate.rules, self.services
         brain = await with_additions(
-            brain, self.workspace, self.services, emitter=emitter, cancellation=cancellation
+            brain, self.workspace, services, emitter=emitter, cancellation=cancellation, rules=rules
         )
         restored = self._restore(brain, goes_on=text is None)
         claimed = {} if restored is None else dict(restored.claimed)

@@ -234,8 +234,10 @@ CATALOG: Mapping[str, AnyTool] = MappingProxyType({
 })
 """Punie's own tools by name, in the order in which models see them."""
 
-RESERVED = frozenset({"skill", "execute_python", "ask_user", "skills", "code", "mcp"})
-"""Names of tools and groups that sessions add; no toolset may take them."""
+SESSION_TOOLS = frozenset({"skill", "execute_python", "ask_user", "trust_policies"})
+"""Names of tools that sessions add."""
+RESERVED = SESSION_TOOLS | {"skills", "code", "mcp"}
+"""Names of tools and groups that no toolset may take."""
 
 FOR_SMALL_MODELS = (
     *("read_file(path)", "search(query)", "edit_file", "write_file", "run_command(command)"),

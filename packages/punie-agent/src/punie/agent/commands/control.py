@@ -1,0 +1,67 @@
+"""The commands about what a person allowed: listing it, and taking an answer back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from punie.agent.commands.base import Desk, said
+from punie.agent.permissions.policy import MODE_DESCRIPTIONS
+from punie.agent.permissions.remembered import Remembered
+from punie.agent.permissions.rules import Rules
+from punie.agent.sessions.replies import Reply
+
+FORGET, ALL = "forget", "all"
+
+
+def permissions(desk: Desk, argument: str) -> Reply:
+    """Show the mode, the rules and the answers that hold, or forget answers."""
+
+    async def answer() -> str:
+        remembered = await desk.session.gate.remembered()
+        verb, _, which = argument.partition(" ")
+        if verb == FORGET:
+            return await _forget(desk, remembered, which.strip())
+        mode, rules = desk.session.mode, desk.session.gate.rules
+        lines = [f"Mode `{mode}`: {MODE_DESCRIPTIONS[mode]}.", "", *_rules(rules)]
+        root = desk.session.workspace.root
+        if remembered:
+            lines += ["", f"Answers, `/permissions {FORGET} NUMBER` takes one back:", ""]
+            lines += [f"{n}. {_written(one, root)}" for n, one in enumerate(remembered, 1)]
+        else:
+            lines += ["", "No answer is remembered."]
+        return "\n".join(lines)
+
+    return said(answer)
+
+
+def _rules(rules: Rules) -> list[str]:
+    every = (("deny", rules.deny), ("ask", rules.ask), ("allow", rules.allow))
+    lines = [f"- {verb} `{rule.text}`" for verb, some in every for rule in some]
+    return ["Rules:", "", *lines] if lines else ["There are no rules."]
+
+
+async def _forget(desk: Desk, remembered: list[Remembered], which: str) -> str:
+    if which == ALL:
+        chosen = remembered
+    elif which.isdecimal() and 1 <= int(which) <= len(remembered):
+        chosen = [remembered[int(which) - 1]]
+    else:
+        return f"`/permissions {FORGET} NUMBER` forgets one answer of the list, `{ALL}` every one."
+    root = desk.session.workspace.root
+    gone = [await desk.session.gate.forget(one) for one in chosen]
+    lines = [
+        f"Forgotten: {_written(one, root)}"
+        if done
+        else f"This could not be written, see the log: {_written(one, root)}"
+        for one, done in zip(chosen, gone, strict=True)
+    ]
+    return "\n".join(lines) or "No answer is remembered."
+
+
+def _written(one: Remembered, root: Path) -> str:
+    """Write an answer as the option said it: what, and how far it reaches."""
+    verdict = "allowed" if one.allowed else "rejected"
+    tool, *about = one.call
+    about = [part for part in about if part != str(root)]
+    shown = f": `{' '.join(' '.join(about).split())}`" if about else ""
+    return f"{verdict} `{tool}`{shown}, for this {one.scope}"
