@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from punie.acp.transports.memory import pair
+from punie.http.testing import Puppet
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = (
@@ -18,10 +24,20 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+DESKTOP = {"width": 1280, "height": 800}
+PHONE = {"width": 390, "height": 844}
+
+OpenPage = Callable[..., Awaitable[Any]]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
 async def browser() -> AsyncGenerator[Any, None]:
+    """One browser for all tests of a module; each page has a profile of its own."""
     if CHROMIUM is None:
         pytest.skip("no chromium here: apt-get install chromium")
     from playwright.async_api import async_playwright
@@ -33,11 +49,21 @@ async def browser() -> AsyncGenerator[Any, None]:
 
 
 class Faults(list[str]):
-    """What a page complained about: the console's errors, and exceptions that nobody caught."""
+    """What pages complained about and what they wanted from elsewhere.
 
-    def watch(self, page: Any) -> None:
+    The console's errors (among them all that the content security policy stopped), exceptions that
+    nobody caught, dialogs, and requests to any other place than the hub.
+    """
+
+    def watch(self, page: Any, home: str) -> None:
         page.on("pageerror", lambda error: self.append(str(error)))
         page.on("console", lambda line: line.type == "error" and self.append(line.text))
+        page.on("dialog", lambda dialog: self.append(f"a dialog: {dialog.message}"))
+        page.on("request", lambda request: self._requested(request.url, home))
+
+    def _requested(self, url: str, home: str) -> None:
+        if not url.startswith((f"{home}/", "data:")):
+            self.append(f"a request to {url}")
 
 
 @pytest.fixture
@@ -48,11 +74,65 @@ async def running(run_hub: Any) -> AsyncGenerator[Any, None]:
 
 
 @pytest.fixture
-async def page(browser: Any, running: Any) -> AsyncGenerator[Any, None]:
-    """A page that must not complain."""
+async def open_page(browser: Any, running: Any) -> AsyncGenerator[OpenPage, None]:
+    """Opens the hub's page in a browser of its own; none of them may complain."""
     faults = Faults()
-    opened = await browser.new_page(viewport={"width": 1100, "height": 760})
-    faults.watch(opened)
+    contexts: list[Any] = []
+
+    async def opened(*, at: str = "", script: str = "", size: Any = DESKTOP, **more: Any) -> Any:
+        context = await browser.new_context(viewport=size, **more)
+        contexts.append(context)
+        if script:
+            await context.add_init_script(script)
+        page = await context.new_page()
+        page.set_default_timeout(20_000)
+        faults.watch(page, running.address.url)
+        await page.goto(running.address.link)
+        if at:
+            await page.goto(f"{running.address.url}/{at}")
+        await page.wait_for_selector("#connection.live")
+        return page
+
     yield opened
-    await opened.close()
+    for context in contexts:
+        await context.close()
     assert faults == []
+
+
+@pytest.fixture
+async def page(open_page: OpenPage) -> Any:
+    return await open_page()
+
+
+@pytest.fixture
+def attached(running: Any) -> Any:
+    """Puppets whose sessions the hub has joined."""
+
+    @asynccontextmanager
+    async def attach(
+        *sessions: str, name: str = "ide", **more: Any
+    ) -> AsyncGenerator[Puppet, None]:
+        ours, theirs = pair()
+        puppet = Puppet(theirs, **more)
+        await puppet.start(*sessions)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(running.hub.fleet.attach(ours, name=name))
+            for session_id in sessions:
+                await puppet.joined[session_id].wait()
+            yield puppet
+            await puppet.aclose()
+
+    return attach
+
+
+@pytest.fixture
+def key_of(running: Any) -> Callable[[str], int]:
+    """The number under which the hub knows a session."""
+    return lambda session_id: next(
+        one.key for one in running.hub.sessions.all() if one.session_id == session_id
+    )
+
+
+@pytest.fixture
+def project(settings: Any) -> Path:
+    return settings.folder

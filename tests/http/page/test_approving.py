@@ -1,72 +1,167 @@
-"""A person at the page: starts an agent, watches it, and answers by key."""
+"""A person at the page: is asked, looks, and answers by button or by key."""
 
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
-from punie.acp.transports.websocket import dial
-from punie.http.config import Settings
-from punie.http.testing import Puppet
+ARMED = ".card[data-keys=now]"
 
 
-async def start(page: Any, link: str, prompt: str) -> None:
-    """Open the hub's link and begin a session with a prompt."""
-    await page.goto(link)
+async def start(page: Any, prompt: str) -> None:
+    """Begin a session with a prompt."""
     await page.wait_for_selector("select[name=agent] option", state="attached")
     await page.fill("form.new textarea[name=text]", prompt)
     await page.click("form.new button")
 
 
-async def test_one_key_allows_a_write(running: Any, page: Any, settings: Settings) -> None:
-    await start(page, running.address.link, "write notes.txt hello")
-    card = await page.wait_for_selector(".card .diff .add")
-    assert (await card.inner_text()).split() == ["1", "+hello"]
+async def test_one_key_allows_a_write(page: Any, project: Path) -> None:
+    await start(page, "write notes.txt hello")
+    assert "hello" in await page.inner_text(".card .diff .add")
     assert await page.title() == "(1) Punie"
+    await page.wait_for_selector(ARMED)
     await page.keyboard.press("a")
     await page.wait_for_selector(".item.agent >> text=notes.txt created")
-    assert (settings.folder / "notes.txt").read_text() == "hello"
+    assert (project / "notes.txt").read_text() == "hello"
     await page.wait_for_function("document.title === 'Punie'")
 
 
-async def test_one_key_rejects_a_write(running: Any, page: Any, settings: Settings) -> None:
-    await start(page, running.address.link, "write notes.txt hello")
-    await page.wait_for_selector(".card")
+async def test_one_key_rejects_a_write(page: Any, project: Path) -> None:
+    await start(page, "write notes.txt hello")
+    await page.wait_for_selector(ARMED)
     await page.keyboard.press("r")
     await page.wait_for_selector(".item.approval >> text=Reject once")
     await page.wait_for_selector(".card", state="detached")
-    assert not (settings.folder / "notes.txt").exists()
+    assert not (project / "notes.txt").exists()
 
 
-async def test_only_what_shows_the_same_is_answered_together(running: Any, page: Any) -> None:
+async def test_a_button_in_the_inbox_allows_a_write(page: Any, running: Any, project: Path) -> None:
+    session = await running.new_session()
+    await running.prompt(session, "write notes.txt hello")
+    await page.click(".inbox .card button.allow >> nth=0")
+    await page.wait_for_selector("text=Nobody needs you.")
+    await running.idle(session)
+    assert (project / "notes.txt").read_text() == "hello"
+
+
+async def test_a_key_for_one_card_does_not_answer_the_next(page: Any, attached: Any) -> None:
+    """The first card goes, and the finger was on its way: nothing is answered by mistake."""
+    async with attached("s1", "s2") as puppet, asyncio.TaskGroup() as asking:
+        first = asking.create_task(puppet.ask("s1", "First"))
+        await page.wait_for_selector(f"{ARMED} >> text=First")
+        second = asking.create_task(puppet.ask("s2", "Second"))
+        await page.wait_for_selector(".card >> text=Second")
+        await page.keyboard.press("a")
+        assert (await first)["optionId"] == "yes"
+        await page.wait_for_selector(".card >> text=First", state="detached")
+        assert await page.get_attribute(".card", "data-keys") == "soon"
+        await page.keyboard.press("a")
+        await page.wait_for_selector("#said >> text=look at it")
+        await page.wait_for_selector(f"{ARMED} >> text=Second")
+        assert not second.done()
+        await page.keyboard.press("r")
+        assert (await second)["optionId"] == "no"
+
+
+async def test_a_key_answers_no_card_that_took_the_place_of_another(
+    page: Any, attached: Any
+) -> None:
+    """As above, but it was answered in the IDE."""
+    async with attached("s1", "s2") as puppet, asyncio.TaskGroup() as asking:
+        first = asyncio.ensure_future(puppet.ask("s1", "First"))
+        await page.wait_for_selector(f"{ARMED} >> text=First")
+        second = asking.create_task(puppet.ask("s2", "Second"))
+        await page.wait_for_selector(".card >> text=Second")
+        # The key comes in the very moment in which the cards were drawn anew.
+        await page.evaluate(
+            """() => new MutationObserver(() => {
+                document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 'a', bubbles: true }));
+            }).observe(document.querySelector('.inbox'), { childList: true })"""
+        )
+        first.cancel()
+        await page.wait_for_selector("#said >> text=look at it")
+        await page.wait_for_selector(f"{ARMED} >> text=Second")
+        assert not second.done()
+        await page.keyboard.press("r")
+        await second
+
+
+async def test_buttons_that_slid_under_the_pointer_take_no_click(page: Any, attached: Any) -> None:
+    async with attached("s1", "s2") as puppet, asyncio.TaskGroup() as asking:
+        first = asyncio.ensure_future(puppet.ask("s1", "First"))
+        await page.wait_for_selector(".card >> text=First")
+        asking.create_task(puppet.ask("s2", "Second"))
+        await page.wait_for_selector(".card >> nth=1")
+        slid = page.evaluate(
+            """() => new Promise((seen) => new MutationObserver((_, observer) => requestAnimationFrame(() => {
+                observer.disconnect();
+                const button = document.querySelector('.card button.allow').getBoundingClientRect();
+                seen(document.elementFromPoint(button.x + 5, button.y + 5).className);
+            })).observe(document.querySelector('.inbox'), { childList: true }))"""
+        )
+        looking = asyncio.ensure_future(slid)
+        await page.evaluate("1")
+        first.cancel()
+        assert "allow" not in await looking
+        await page.click(".card button.reject")  # waits until it can be clicked
+
+
+async def test_j_and_k_choose_the_card_that_keys_answer(page: Any, attached: Any) -> None:
+    async with attached("s1", "s2") as puppet, asyncio.TaskGroup() as asking:
+        first = asking.create_task(puppet.ask("s1", "First"))
+        await page.wait_for_selector(".card >> text=First")
+        second = asking.create_task(puppet.ask("s2", "Second"))
+        await page.wait_for_selector(".card >> text=Second")
+        for key in "jjkj":
+            await page.keyboard.press(key)
+        assert "Second" in await page.inner_text(ARMED)
+        await page.keyboard.press("1")
+        assert (await second)["optionId"] == "yes"
+        assert not first.done()
+        await page.wait_for_selector(f"{ARMED} >> text=First")
+        await page.keyboard.press("2")
+        await first
+
+
+async def test_only_what_shows_the_same_is_answered_together(page: Any, attached: Any) -> None:
     """An agent may give one title to two different commands."""
-    url = running.address.url.replace("http", "ws") + "/agents"
-    headers = {"Authorization": f"Bearer {running.address.token}"}
-    puppet = Puppet(await dial(url, headers=headers))
     sessions = ("s1", "s2", "s3")
-    await puppet.start(*sessions)
-    async with asyncio.timeout(30), asyncio.TaskGroup() as asking:
-        for session_id in sessions:
-            await puppet.joined[session_id].wait()
+    async with attached(*sessions) as puppet, asyncio.TaskGroup() as asking:
         for session_id, cwd in zip(sessions, ("a", "a", "b"), strict=True):
             call = {"toolCallId": "c", "rawInput": {"command": "make clean", "cwd": cwd}}
             subject = {"type": "tool_call", "toolCall": call}
             asking.create_task(puppet.ask(session_id, "Clean", subject=subject))
-        await page.goto(running.address.link)
         await page.wait_for_selector(".card >> nth=2")
         cards = await page.locator(".card").all_inner_texts()
         assert ["all 2 like this" in text for text in cards] == [True, True, False]
         assert '"cwd": "b"' in cards[2]
         await page.locator(".card >> nth=0").get_by_text("Allow: all 2 like this").click()
         await page.wait_for_selector(".card >> nth=1", state="detached")
+        await page.wait_for_selector(ARMED)
         await page.keyboard.press("r")
-    await puppet.aclose()
 
 
-async def test_an_answer_streams_and_a_reload_has_no_gap(running: Any, page: Any) -> None:
-    await start(page, running.address.link, "count slowly to 30")
-    await page.wait_for_selector(".item.agent >> text=1 2 3")
-    await page.reload()
-    await page.wait_for_selector(".item.agent >> text=30")
-    said = await page.inner_text(".item.agent p")
-    assert said.split() == [str(number) for number in range(1, 31)]
+async def test_the_card_closes_when_the_ide_answers_first(page: Any, attached: Any) -> None:
+    async with attached("s1") as puppet:
+        asked = asyncio.ensure_future(puppet.ask("s1", "May I?"))
+        await page.wait_for_selector(".card >> text=May I?")
+        asked.cancel()
+        await page.wait_for_selector("text=Nobody needs you.")
+
+
+async def test_what_is_asked_in_the_ide_alone_is_told(page: Any, attached: Any) -> None:
+    async with attached("s1") as puppet:
+        puppet.become("s1", "requires_action")
+        await page.wait_for_selector(".calm >> text=An agent waits for an answer in the IDE.")
+        assert await page.title() == "(1) Punie"
+        assert await page.inner_text("#sessions a.needs_approval .state") == "needs approval"
+
+
+async def test_characters_that_hide_what_a_command_does_are_shown(page: Any, attached: Any) -> None:
+    """U+202E would show the end of the command in another order."""
+    async with attached("s1") as puppet:
+        subject = {"type": "command", "command": "rm \u202efdp.tset\u200b", "cwd": "/"}
+        asked = asyncio.ensure_future(puppet.ask("s1", "Run", subject=subject))
+        assert await page.inner_text(".card pre") == "$ rm ⟨U+202E⟩fdp.tset⟨U+200B⟩"
+        asked.cancel()

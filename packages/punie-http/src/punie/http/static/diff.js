@@ -1,6 +1,6 @@
 // Patches as tables: unified, or side by side. Takes git's format.
 
-import { h } from "./dom.js";
+import { evident, h } from "./dom.js";
 
 const SIDE_BY_SIDE = "punie-side-by-side";
 
@@ -9,16 +9,22 @@ export const setSideBySide = (on) => localStorage.setItem(SIDE_BY_SIDE, on ? "1"
 
 export function diffView(patch) {
   const rows = parse(patch);
-  const place = h("div", { class: "diff" });
+  const added = rows.filter((row) => row.kind === "add").length;
+  const removed = rows.filter((row) => row.kind === "del").length;
+  const files = rows.filter((row) => row.kind === "file");
+  if (files.length === 1) rows.splice(rows.indexOf(files[0]), 1); // the bar names it
+  const body = h("div", { class: "rows", tabindex: "0", role: "region", "aria-label": "Change" });
+  const flip = h("button", { type: "button", class: "quiet", onclick: () => { setSideBySide(!sideBySide()); draw(); } });
   const draw = () => {
     const both = sideBySide();
-    place.replaceChildren(
-      h("button", { type: "button", class: "quiet", onclick: () => { setSideBySide(!both); draw(); } },
-        both ? "Unified" : "Side by side"),
-      both ? twoColumns(rows) : oneColumn(rows));
+    flip.textContent = both ? "Unified" : "Side by side";
+    body.replaceChildren(both ? twoColumns(rows) : oneColumn(rows));
   };
   draw();
-  return place;
+  return h("div", { class: "diff" },
+    h("div", { class: "bar" }, h("span", { class: "path" }, files.map((row) => evident(row.text)).join(", ")),
+      h("span", { class: "added" }, `+${added}`), h("span", { class: "removed" }, `−${removed}`), flip),
+    body);
 }
 
 function parse(patch) {
@@ -31,7 +37,7 @@ function parse(patch) {
       [left, right] = [Number(hunk[1]), Number(hunk[2])];
       rows.push({ kind: "hunk", text: line });
     } else if (/^(diff |index |new file|deleted file|similarity|rename |--- |\+\+\+ |old mode|new mode)/.test(line)) {
-      if (line.startsWith("diff ")) rows.push({ kind: "file", text: line.replace(/^diff --git /, "") });
+      if (line.startsWith("diff ")) rows.push({ kind: "file", text: named(line) });
     } else if (line.startsWith("+")) rows.push({ kind: "add", right: right++, text: line.slice(1) });
     else if (line.startsWith("-")) rows.push({ kind: "del", left: left++, text: line.slice(1) });
     else if (line.startsWith(" ")) rows.push({ kind: "same", left: left++, right: right++, text: line.slice(1) });
@@ -40,21 +46,28 @@ function parse(patch) {
   return rows;
 }
 
+// The file of a `diff --git a/OLD b/NEW` line; both when they differ.
+function named(line) {
+  const both = /^diff --git a\/(.*) b\/(.*)$/.exec(line);
+  if (!both) return line.replace(/^diff --git /, "");
+  return both[1] === both[2] ? both[2] : `${both[1]} → ${both[2]}`;
+}
+
 const SIGNS = { add: "+", del: "-", same: " " };
 
 function oneColumn(rows) {
   return h("table", {}, ...rows.map((row) => row.kind in SIGNS
     ? h("tr", { class: row.kind },
         h("td", { class: "line" }, String(row.left ?? "")), h("td", { class: "line" }, String(row.right ?? "")),
-        h("td", {}, h("code", {}, SIGNS[row.kind] + row.text)))
-    : h("tr", { class: row.kind }, h("td", { colspan: "3" }, row.text))));
+        h("td", {}, h("code", {}, SIGNS[row.kind] + evident(row.text))))
+    : h("tr", { class: row.kind }, h("td", { colspan: "3" }, evident(row.text)))));
 }
 
 function twoColumns(rows) {
   const drawn = [];
   for (let at = 0; at < rows.length; at += 1) {
     const row = rows[at];
-    if (!(row.kind in SIGNS)) drawn.push(h("tr", { class: row.kind }, h("td", { colspan: "4" }, row.text)));
+    if (!(row.kind in SIGNS)) drawn.push(h("tr", { class: row.kind }, h("td", { colspan: "4" }, evident(row.text))));
     else if (row.kind === "same") drawn.push(h("tr", {}, ...half(row.left, row.text, ""), ...half(row.right, row.text, "")));
     else {
       const removed = [];
@@ -72,5 +85,5 @@ function twoColumns(rows) {
 
 const half = (line, text, kind) => [
   h("td", { class: "line" }, String(line ?? "")),
-  h("td", { class: text === undefined ? "none" : kind }, h("code", {}, text ?? "")),
+  h("td", { class: text === undefined ? "none" : kind }, h("code", {}, evident(text ?? ""))),
 ];

@@ -5,16 +5,19 @@ const ROLES = {
   user_message: "user", user_message_chunk: "user",
   agent_message: "agent", agent_message_chunk: "agent",
   agent_thought: "thought", agent_thought_chunk: "thought",
+  __proto__: null,
 };
 const BY_ID = {
   tool_call_update: ["tool", "toolCallId"],
   terminal_update: ["terminal", "terminalId"],
   compaction_update: ["compaction", "compactionId"],
+  __proto__: null,
 };
 const CHUNKS = {
   tool_call_content_chunk: ["tool", "toolCallId", "content", "content"],
   terminal_output_chunk: ["terminal", "terminalId", "chunks", "data"],
   compaction_summary_chunk: ["compaction", "compactionId", "summary", "content"],
+  __proto__: null,
 };
 
 export class Transcript {
