@@ -64,6 +64,21 @@ def test_null_counts_as_no_servers_and_anything_else_is_refused() -> None:
 @pytest.mark.parametrize(
     ("of", "value"),
     [
+        (v1.NewSessionRequest, {"cwd": "/"}),
+        (v1.LoadSessionRequest, {"sessionId": "s", "cwd": "/"}),
+        (v1.ResumeSessionRequest, {"sessionId": "s", "cwd": "/"}),
+    ],
+)
+def test_servers_that_a_client_leaves_out_are_none(of: Any, value: Any) -> None:
+    """JetBrains IDEs open earlier sessions like this; the specification asks for the list."""
+    assert read(of, value).mcp_servers == []
+    with pytest.raises(msgspec.ValidationError, match="cwd"):
+        read(of, {"sessionId": "s"})
+
+
+@pytest.mark.parametrize(
+    ("of", "value"),
+    [
         (v1.ListSessionsRequest, {"cursor": 1}),
         (v1.ReadTextFileRequest, {"sessionId": "s", "path": "/a", "line": -1}),
         (v1.CancelNotification, {"sessionId": None}),

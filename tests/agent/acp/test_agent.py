@@ -34,8 +34,8 @@ async def test_only_what_works_is_advertised() -> None:
         answer = await agent.initialize(INITIALIZE)
     assert answer.agent_capabilities == v1.AgentCapabilities(
         load_session=True,
-        prompt_capabilities=v1.PromptCapabilities(embedded_context=True),
-        mcp_capabilities=v1.McpCapabilities(http=True),
+        prompt_capabilities=v1.PromptCapabilities(embedded_context=True, image=True),
+        mcp_capabilities=v1.McpCapabilities(http=True, sse=True),
         session_capabilities=v1.SessionCapabilities(
             list=v1.SessionListCapabilities(),
             resume=v1.SessionResumeCapabilities(),
@@ -154,17 +154,6 @@ async def test_links_and_embedded_texts_become_paths_and_quotes(
         request = v1.PromptRequest(session_id=editor.session_id, prompt=[text, link])
         await editor.agent.prompt(request)
     assert editor.of(v1.ToolCall)[-1].raw_input == {"path": "`a.txt`"}
-
-
-async def test_a_picture_is_refused_with_its_place(opened: Open) -> None:
-    picture = v1.ImageContent(data="AA==", mime_type="image/png")
-    async with opened(Editor()) as editor:
-        # A client that does not look at what the agent takes.
-        careless = v1.PromptCapabilities(image=True)
-        editor.agent.capabilities = v1.AgentCapabilities(prompt_capabilities=careless)
-        with pytest.raises(RequestError) as refused:
-            await editor.ask("look", picture)
-    assert (refused.value.code, refused.value.data["path"]) == (-32602, "$.prompt[1]")
 
 
 async def test_modes_and_the_mode_option_stay_in_step(opened: Open) -> None:
@@ -315,3 +304,23 @@ async def test_cancelling_a_command_releases_its_terminal(opened: Open) -> None:
     async with opened(Endless(), v1.ClientCapabilities(terminal=True)) as editor:
         assert (await editor.ask("run sleep 600")).stop_reason == "cancelled"
         assert editor.released
+
+
+@pytest.mark.parametrize("model", ["embedded", "mlx:/models/a"])
+async def test_images_are_not_advertised_for_a_model_of_this_process(model: str) -> None:
+    def make(transport: Transport) -> Any:
+        host = lambda: Runtime(model=model)  # noqa: E731
+        return serve_dual(lambda proxy: PunieAgent(proxy, host, model=model), transport)
+
+    async with served(make, RecordingClient()) as agent:
+        answer = await agent.initialize(INITIALIZE)
+    assert not answer.agent_capabilities.prompt_capabilities.image
+
+
+async def test_a_cancel_for_a_session_that_is_not_open_is_quiet(
+    opened: Any, editor: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(editor) as client:
+        await client.agent.cancel("nobody")
+        assert (await client.ask("hello")).stop_reason == "end_turn"
+    assert [record for record in caplog.records if record.levelname != "DEBUG"] == []

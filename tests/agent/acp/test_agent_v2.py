@@ -208,17 +208,6 @@ async def test_logging_in_and_out_asks_for_nothing(
             await editor.agent.login(v2.LoginAuthRequest(method_id="other"))
 
 
-async def test_a_block_of_an_unknown_kind_is_refused_with_its_place(
-    project: Path, environment: dict[str, str]
-) -> None:
-    from punie.agent.acp.content import prompt_text
-
-    block = v2.UnknownVariant(kind="_own", body={"type": "_own"})
-    with pytest.raises(RequestError) as refused:
-        prompt_text([block], root=project)
-    assert refused.value.data["path"] == "$.prompt[0]"
-
-
 class Forms(Editor):
     """A client of version 2 that fills in forms."""
 

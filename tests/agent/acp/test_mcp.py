@@ -42,7 +42,7 @@ async def test_what_is_reachable_is_advertised(
     async with opened(editor_of()) as editor:
         hello = v1.InitializeRequest(protocol_version=1)
         capabilities = (await editor.agent.initialize(hello)).agent_capabilities
-    assert capabilities.mcp_capabilities.http
+    assert (capabilities.mcp_capabilities.http, capabilities.mcp_capabilities.sse) == (True, True)
 
 
 class AnySession:

@@ -87,6 +87,27 @@ async def test_a_model_is_opened_with_the_window_that_its_server_tells(server: F
 
 
 @pytest.mark.parametrize(
+    "pages",
+    [
+        {
+            "/props": {
+                "default_generation_settings": {"n_ctx": 1},
+                "modalities": {"vision": True, "audio": False},
+            }
+        },
+        {"/api/v0/models": {"data": [{"id": "fake", "type": "vlm", "max_context_length": 1}]}},
+        {"/api/ps": {"models": []}, "/api/show": {"capabilities": ["completion", "vision"]}},
+    ],
+    ids=["llama.cpp", "LM Studio", "Ollama"],
+)
+async def test_a_server_that_says_so_has_a_model_that_sees(
+    server: FakeServer, pages: dict[str, Any]
+) -> None:
+    server.pages = {"/v1/models": LISTED, **pages}
+    assert (await registry.open_model(f"local:{server.url}/fake")).spec.images
+
+
+@pytest.mark.parametrize(
     ("name", "small"),
     [
         ("Qwen2.5-Coder-1.5B-Instruct", True),

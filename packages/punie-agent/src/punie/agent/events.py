@@ -31,11 +31,23 @@ class SessionEvent(Struct, frozen=True, kw_only=True, tag_field="type", omit_def
     """Base of all events; the JSON field `type` tells them apart."""
 
 
+class ImageContent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An image of a prompt."""
+
+    data: str
+    """Base64."""
+    mime_type: str
+    """Such as `image/png`."""
+    uri: str = ""
+    """Where it came from, when that is known."""
+
+
 class UserMessage(SessionEvent, frozen=True, kw_only=True, tag="user_message"):
     """A prompt was accepted into the session."""
 
     message_id: str
     text: str
+    images: tuple[ImageContent, ...] = ()
 
 
 class AgentMessageChunk(SessionEvent, frozen=True, kw_only=True, tag="agent_message_chunk"):

@@ -24,4 +24,4 @@ async def serve_agent(transport: Transport, *, model: str | None) -> None:
 
         return Runtime(model=model)
 
-    await serve_dual(lambda client: PunieAgent(client, open_host), transport)
+    await serve_dual(lambda client: PunieAgent(client, open_host, model=model or ""), transport)

@@ -27,7 +27,8 @@ OnError: TypeAlias = Literal["default", "items", "null", "whole", "raise"]
 
 - `default`: it counts as not there; a list loses only the items that cannot be read.
 - `items`: a list loses the items that cannot be read; anything but a list is refused.
-- `null`: only `null` counts as not there; all else is refused.
+- `null`: only `null` counts as not there; all else is refused. A required list that is not there at
+  all counts as empty: clients leave it out, and it can mean nothing else.
 - `whole`: it counts as not there, even when only one item of a list cannot be read.
 - `raise`: it is refused.
 """

@@ -93,6 +93,8 @@ def _repair_struct(value: dict[str, Any], cls: type[Struct], strict: bool) -> di
     repaired = dict(value)
     for field in fields(cls):
         if field.encode_name not in value:
+            if field.required and on_error.get(field.name) == "null":
+                repaired[field.encode_name] = _empty(field)
             continue
         mode = on_error.get(field.name, "raise" if field.required else "default")
         found = _repair_field(value[field.encode_name], field.type, mode, strict)

@@ -68,11 +68,7 @@ def initialize_to_v1(answer: v2.InitializeResponse) -> v1.InitializeResponse:
         agent_capabilities=v1.AgentCapabilities(
             load_session=session is not None,
             prompt_capabilities=_prompt(session),
-            mcp_capabilities=v1.McpCapabilities(
-                http=session is not None
-                and session.mcp is not None
-                and session.mcp.http is not None
-            ),
+            mcp_capabilities=_mcp(session),
             session_capabilities=_session(session),
             auth=v1.AgentAuthCapabilities(logout=logout),
             meta=answer.capabilities.meta,
@@ -85,6 +81,14 @@ def initialize_to_v1(answer: v2.InitializeResponse) -> v1.InitializeResponse:
         ),
         meta=answer.meta,
     )
+
+
+def _mcp(session: v2.SessionCapabilities | None) -> v1.McpCapabilities:
+    if session is None or session.mcp is None:
+        return v1.McpCapabilities()
+    # Version 2 has no server-sent events; an agent that reaches such servers says so beside it.
+    sse = getattr(session.mcp, "sse", None)
+    return v1.McpCapabilities(http=session.mcp.http is not None, sse=sse is not None)
 
 
 def _prompt(session: v2.SessionCapabilities | None) -> v1.PromptCapabilities:

@@ -46,6 +46,7 @@ class PunieAgent:
         client: DualClientProxy,
         open_host: Callable[[], Host],
         *,
+        model: str = "",
         shared: bool = False,
         attach: Callable[[Host], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
@@ -54,10 +55,12 @@ class PunieAgent:
         Args:
             client: The client.
             open_host: Called by the first request about sessions.
+            model: What `--model` named, as far as that tells what can be advertised.
             shared: The host has other clients: it outlives this one, which is told of the sessions
                 that they open and close.
             attach: Runs beside the sessions once there are some, until the client is gone.
         """
+        self._model = model
         self._shared = shared
         self._attach = attach
         self._unwatch: Callable[[], None] | None = None
@@ -73,7 +76,7 @@ class PunieAgent:
         """Say what Punie can do."""
         if self._shared and self._unwatch is None:
             self._unwatch = self._here.sessions.watch(self._opened, self._closed)
-        return introduction()
+        return introduction(self._model, version=self._client.version)
 
     async def login(self, params: v2.LoginAuthRequest) -> v2.LoginAuthResponse:
         """Accept: there is nothing to prove."""
@@ -171,13 +174,13 @@ class PunieAgent:
 
     async def prompt(self, params: v2.PromptRequest) -> v2.PromptResponse:
         """Take a prompt, after those that came before it."""
-        from punie.agent.acp.content import prompt_text
+        from punie.agent.acp.content import read_prompt
         from punie.agent.commands import Desk
 
         session = self._session(params.session_id)
-        text = prompt_text(params.prompt, root=session.workspace.root)
+        asked = await read_prompt(params.prompt, session.workspace)
         return v2.PromptResponse(
-            message_id=await self._prompts_here.put(Desk(session, self._here), text)
+            message_id=await self._prompts_here.put(Desk(session, self._here), asked)
         )
 
     async def ext_method(self, method: str, params: dict[str, Any]) -> Any:
@@ -192,6 +195,9 @@ class PunieAgent:
 
     async def cancel(self, params: v2.CancelSessionNotification) -> None:
         """Stop a session's turn, and drop the prompts that wait."""
+        if self._host is None or not self._host.sessions.is_open(params.session_id):
+            log.debug("a cancel is about a session that is not open: %s", params.session_id)
+            return
         self._session(params.session_id).cancel()
 
     async def set_session_config_option(

@@ -11,6 +11,7 @@ import asyncio
 from typing import NamedTuple
 
 from punie.acp.errors import ErrorCode, RequestError
+from punie.agent.acp.content import Asked
 from punie.agent.commands import COMMANDS, Desk, prompt
 from punie.agent.events import AnyEvent, UserMessage
 from punie.agent.sessions.session import new_id
@@ -28,12 +29,12 @@ class Prompts:
         self._waiting: dict[str, _Waiting] = {}
         self._turns: set[asyncio.Task[object]] = set()
 
-    async def put(self, desk: Desk, text: str) -> str:
+    async def put(self, desk: Desk, asked: Asked) -> str:
         """Give a session a prompt; its turn goes on after this returns.
 
         Args:
             desk: The session, and what its commands need.
-            text: The prompt, which may begin with a command.
+            asked: The prompt, which may begin with a command.
 
         Returns:
             The id of the message that it became.
@@ -43,7 +44,9 @@ class Prompts:
         """
         message_id = new_id()
         waiting = self._waiting[message_id] = _Waiting(asyncio.Event(), asyncio.Event())
-        turn = asyncio.ensure_future(prompt(desk, text, COMMANDS, message_id=message_id))
+        turn = asyncio.ensure_future(
+            prompt(desk, asked.text, COMMANDS, images=asked.images, message_id=message_id)
+        )
         self._turns.add(turn)
         turn.add_done_callback(self._turns.discard)
         turn.add_done_callback(lambda _: waiting.taken.set())

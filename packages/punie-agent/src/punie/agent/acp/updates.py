@@ -53,8 +53,8 @@ class Updates:
     def of(self, event: AnyEvent) -> v2.SessionUpdate | None:
         """Write one event; `None` when there is no update for it."""
         match event:
-            case UserMessage(message_id=message_id, text=text):
-                return v2.UserMessage(message_id=message_id, content=[_text(text)])
+            case UserMessage():
+                return _prompt(event)
             case AgentMessageChunk(message_id=message_id, text=text):
                 return v2.AgentMessageChunk(message_id=message_id, content=_text(text))
             case AgentThoughtChunk(message_id=message_id, text=text):
@@ -112,6 +112,15 @@ class Updates:
         return v2.AgentThoughtChunk(
             message_id=f"progress-{self._steps}", content=_text(f"{event.what}{share}\n")
         )
+
+
+def _prompt(event: UserMessage) -> v2.UserMessage:
+    content: list[v2.ContentBlock] = [_text(event.text)] if event.text else []
+    content += [
+        v2.ImageContent(data=one.data, mime_type=one.mime_type, uri=one.uri or None)
+        for one in event.images
+    ]
+    return v2.UserMessage(message_id=event.message_id, content=content)
 
 
 def _tool_call(event: ToolCallUpdate) -> v2.ToolCallUpdate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -42,7 +43,10 @@ def acp(model: str | None, no_attach: bool, http: str | None) -> None:
 
     code = serve_dual_stdio(
         lambda client: PunieAgent(
-            client, open_host, attach=None if no_attach and page is None else attach
+            client,
+            open_host,
+            model=model or os.environ.get("PUNIE_MODEL", ""),
+            attach=None if no_attach and page is None else attach,
         )
     )
     click.get_current_context().exit(code)

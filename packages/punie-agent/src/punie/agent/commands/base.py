@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
+from punie.agent.events import ImageContent
 from punie.agent.permissions.policy import Mode
 from punie.agent.sessions.replies import Reply
 from punie.agent.sessions.session import Session
@@ -77,7 +78,12 @@ def find(text: str, commands: Mapping[str, Command]) -> tuple[Command, str] | No
 
 
 async def prompt(
-    desk: Desk, text: str, commands: Mapping[str, Command], *, message_id: str = ""
+    desk: Desk,
+    text: str,
+    commands: Mapping[str, Command],
+    *,
+    images: tuple[ImageContent, ...] = (),
+    message_id: str = "",
 ) -> TurnOutcome:
     """Answer a prompt: by a command if it begins with one, else by the model.
 
@@ -85,16 +91,17 @@ async def prompt(
         desk: The session, and what changes its settings.
         text: As the person wrote it.
         commands: Those that exist, by name.
+        images: What the person showed with it.
         message_id: By which its `UserMessage` is known; made here by default.
     """
     found = find(text, commands)
     if found is None:
-        return await desk.session.prompt(text, message_id=message_id)
+        return await desk.session.prompt(text, images=images, message_id=message_id)
     command, argument = found
     answer = command.run(desk, argument)
     if isinstance(answer, str):
-        return await desk.session.prompt(answer, message_id=message_id)
-    return await desk.session.prompt(text, message_id=message_id, reply=answer)
+        return await desk.session.prompt(answer, images=images, message_id=message_id)
+    return await desk.session.prompt(text, images=images, message_id=message_id, reply=answer)
 
 
 def said(answer: Callable[[], Awaitable[str]]) -> Reply:

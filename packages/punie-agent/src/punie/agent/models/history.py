@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.messages import (
+    BinaryContent,
     InstructionPart,
     ModelMessage,
     ModelRequest,
@@ -36,6 +37,7 @@ def chat_messages(
     instructions: Sequence[InstructionPart] | None,
     *,
     raw: RawText | None = None,
+    images: bool = False,
 ) -> list[dict[str, Any]]:
     """Write a history as chat messages with at most one system message, the first.
 
@@ -43,9 +45,10 @@ def chat_messages(
         messages: Oldest first.
         instructions: What stands before everything.
         raw: Replays own responses verbatim, so that a prefix cache recognises them.
+        images: Whether the model sees images, in the form that OpenAI gave them.
 
     Raises:
-        UserError: A part holds what a text model cannot read.
+        UserError: A part holds what the model cannot read.
     """
     standing = InstructionPart.join(list(instructions)) if instructions else None
     system = [standing] if standing else []
@@ -56,7 +59,7 @@ def chat_messages(
                 if isinstance(part, SystemPromptPart) and not chat:
                     system.append(part.content)
                 else:
-                    _append(chat, _request_part(part))
+                    _append(chat, _request_part(part, images=images))
         elif (written := _response(message, raw)) is not None:
             chat.append(written)
     if system:
@@ -82,18 +85,26 @@ def _tool_spec(tool: ToolDefinition) -> dict[str, Any]:
 
 def _append(chat: list[dict[str, Any]], message: dict[str, Any]) -> None:
     """Add a message; two user messages in a row become one, as many templates demand."""
-    if chat and message["role"] == "user" == chat[-1]["role"]:
-        chat[-1]["content"] += "\n\n" + message["content"]
-    else:
+    if not chat or not message["role"] == "user" == chat[-1]["role"]:
         chat.append(message)
+        return
+    before, more = chat[-1]["content"], message["content"]
+    if isinstance(before, str) and isinstance(more, str):
+        chat[-1]["content"] = f"{before}\n\n{more}"
+    else:
+        chat[-1]["content"] = [*_pieces(before), *_pieces(more)]
 
 
-def _request_part(part: Any) -> dict[str, Any]:
+def _pieces(content: Any) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def _request_part(part: Any, *, images: bool) -> dict[str, Any]:
     match part:
         case SystemPromptPart():
             return {"role": "user", "content": part.content}
         case UserPromptPart():
-            return {"role": "user", "content": _user_text(part)}
+            return {"role": "user", "content": _user_content(part, images=images)}
         case ToolReturnPart():
             return {
                 "role": "tool",
@@ -109,19 +120,39 @@ def _request_part(part: Any) -> dict[str, Any]:
             raise UserError(f"this model cannot read a {part.part_kind} part")
 
 
-def _user_text(part: UserPromptPart) -> str:
+def _user_content(part: UserPromptPart, *, images: bool) -> str | list[dict[str, Any]]:
+    """Write a prompt: text, or a list of pieces when there is an image among them."""
     if isinstance(part.content, str):
         return part.content
-    texts: list[str] = []
+    pieces: list[dict[str, Any]] = []
     for piece in part.content:
         match piece:
-            case str():
-                texts.append(piece)
-            case TextContent():
-                texts.append(piece.content)
+            case str() | TextContent():
+                text = piece if isinstance(piece, str) else piece.content
+                pieces.append({"type": "text", "text": text})
+            case BinaryContent() if images and piece.is_image:
+                pieces.append({"type": "image_url", "image_url": {"url": piece.data_uri}})
             case _:
-                raise UserError(f"this model reads text only, not {type(piece).__name__}")
-    return "".join(texts)
+                raise UserError(f"this model does not read {type(piece).__name__}")
+    if all(piece["type"] == "text" for piece in pieces):
+        return "".join(piece["text"] for piece in pieces)
+    return pieces
+
+
+def prompt_text(part: UserPromptPart) -> str:
+    """Give the words of a prompt; what is no text is named."""
+    if isinstance(part.content, str):
+        return part.content
+    named: list[str] = []
+    for piece in part.content:
+        match piece:
+            case str() | TextContent():
+                named.append(piece if isinstance(piece, str) else piece.content)
+            case BinaryContent() if piece.is_image:
+                named.append("[image]")
+            case _:
+                named.append(f"[{type(piece).__name__}]")
+    return "\n".join(named)
 
 
 def _response(message: ModelResponse, raw: RawText | None) -> dict[str, Any] | None:

@@ -68,6 +68,7 @@ class ChatModel(Model):
             supports_inline_system_prompts=False,
             default_framing_announcement="never",
             supports_json_schema_output=False,
+            supports_image_input=self.spec.images,
             context_window=self.spec.context_window,
         )
         super().__init__(profile=profile)
@@ -182,7 +183,8 @@ class ChatModel(Model):
         params: ModelRequestParameters,
     ) -> dict[str, Any]:
         """Write the request: what stays the same first, so that two requests share a long prefix."""
-        chat = history.chat_messages(messages, self._get_instruction_parts(messages, params))
+        standing = self._get_instruction_parts(messages, params)
+        chat = history.chat_messages(messages, standing, images=self.spec.images)
         body: dict[str, Any] = {
             "model": self._name,
             "stream": True,

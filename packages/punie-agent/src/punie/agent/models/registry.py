@@ -120,7 +120,7 @@ async def open_model(name: str, *, on_progress: OnProgress = ignore_progress) ->
     if name == "test":
         from punie.agent.models.scripted import ScriptedModel
 
-        return OpenedModel(ModelSpec(spec=name), ScriptedModel())
+        return OpenedModel(ModelSpec(spec=name, images=True), ScriptedModel())
     if name == "embedded":
         return await _open_embedded(on_progress)
     kind, _, rest = name.partition(":")
@@ -255,8 +255,11 @@ def _open_local(name: str, rest: str, on_progress: OnProgress) -> OpenedModel:
     # A server that was started with a folder or file of this machine names it by its whole path.
     if (path := Path(model_name)).is_absolute():
         spec = _described(name, path.parent if path.suffix == ".gguf" else path) or spec
-    if window := served.ask_about(url, model_name).window:
-        spec = msgspec.structs.replace(spec, context_window=window)
+    told = served.ask_about(url, model_name)
+    if told.window:
+        spec = msgspec.structs.replace(spec, context_window=told.window)
+    if told.images:
+        spec = msgspec.structs.replace(spec, images=True)
     return OpenedModel(spec, ChatModel(model_name, url, spec=spec, on_progress=on_progress))
 
 
@@ -316,7 +319,8 @@ def _open_by_id(name: str, kind: str) -> OpenedModel:
             f"{name} cannot be used: {why}; known forms: {FORMS}"
         ) from error
     # Reasoning models of some providers refuse a temperature, and windows differ.
-    spec = ModelSpec(spec=name, context_window=0, max_tokens=0, temperature=None)
+    sees = bool(model.profile.get("supports_image_input", True))
+    spec = ModelSpec(spec=name, context_window=0, max_tokens=0, temperature=None, images=sees)
     return OpenedModel(spec, model)
 
 

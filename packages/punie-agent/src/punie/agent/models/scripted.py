@@ -22,6 +22,7 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
 from pydantic_ai.settings import ModelSettings
 
+from punie.agent.models.history import prompt_text
 from punie.agent.models.streaming import whole
 
 GREETING = "Hello from Punie's test model."
@@ -66,6 +67,8 @@ async def _answer(
         for number in range(1, (int(numbers[-1]) if numbers else _UP_TO) + 1):
             yield f"{number} "
             await asyncio.sleep(PAUSE)
+    elif images := prompt.split("\n").count("[image]"):
+        yield f"{GREETING} It was shown {images} image{'s' if images > 1 else ''}."
     else:
         yield GREETING
 
@@ -78,16 +81,10 @@ def _turn(messages: Sequence[ModelMessage]) -> tuple[str, list[ToolReturnPart]]:
             continue
         for part in message.parts:
             if isinstance(part, UserPromptPart):
-                prompt, results = _text(part), []
+                prompt, results = prompt_text(part), []
             elif isinstance(part, ToolReturnPart):
                 results.append(part)
     return prompt.strip(), results
-
-
-def _text(part: UserPromptPart) -> str:
-    if isinstance(part.content, str):
-        return part.content
-    return "\n".join(piece for piece in part.content if isinstance(piece, str))
 
 
 def _call(prompt: str) -> tuple[str, dict[str, str]] | None:

@@ -47,6 +47,8 @@ class Served(Struct, frozen=True, kw_only=True):
     """Tokens that it reads as it is loaded now; 0 when nobody tells."""
     advice: str = ""
     """How it could read more; empty when there is no need."""
+    images: bool = False
+    """It sees images; no when nobody tells."""
 
 
 def ask_about(url: str, model: str, *, timeout: float = TIMEOUT) -> Served:
@@ -121,14 +123,17 @@ def _vllm(asker: _Asker, model: str) -> Served | None:
 
 
 def _llama_cpp(asker: _Asker, model: str) -> Served | None:
-    settings: object = asker.get("/props").get("default_generation_settings")
+    props = asker.get("/props")
+    settings: object = props.get("default_generation_settings")
     window = (
         _whole(cast("dict[str, Any]", settings).get("n_ctx")) if isinstance(settings, dict) else 0
     )
     if not window:
         return None
     advice = "start llama-server with --ctx-size 32768" if window <= SMALL_WINDOW else ""
-    return Served(server="llama.cpp", window=window, advice=advice)
+    modalities: object = props.get("modalities")
+    sees = isinstance(modalities, dict) and cast("dict[str, Any]", modalities).get("vision") is True
+    return Served(server="llama.cpp", window=window, advice=advice, images=sees)
 
 
 def _lm_studio(asker: _Asker, model: str) -> Served | None:
@@ -139,7 +144,8 @@ def _lm_studio(asker: _Asker, model: str) -> Served | None:
         return None
     more = window <= SMALL_WINDOW and longest > window
     advice = f"load it in LM Studio with a context length of up to {longest}" if more else ""
-    return Served(server="LM Studio", window=window, advice=advice)
+    sees = entry.get("type") == "vlm"
+    return Served(server="LM Studio", window=window, advice=advice, images=sees)
 
 
 def _ollama(asker: _Asker, model: str) -> Served | None:
@@ -147,12 +153,14 @@ def _ollama(asker: _Asker, model: str) -> Served | None:
     if "models" not in loaded:
         return None
     window = _whole(_entry(loaded["models"], "name", model).get("context_length"))
+    shown = asker.get("/api/show", {"model": model})
     if not window:
-        parameters = str(asker.get("/api/show", {"model": model}).get("parameters", ""))
-        found = re.search(r"num_ctx\s+(\d+)", parameters)
+        found = re.search(r"num_ctx\s+(\d+)", str(shown.get("parameters", "")))
         window = int(found[1]) if found else OLLAMA_WINDOW
     advice = "start Ollama with OLLAMA_CONTEXT_LENGTH=32768" if window <= SMALL_WINDOW else ""
-    return Served(server="Ollama", window=window, advice=advice)
+    capabilities: object = shown.get("capabilities")
+    sees = isinstance(capabilities, list) and "vision" in capabilities
+    return Served(server="Ollama", window=window, advice=advice, images=sees)
 
 
 def _entry(entries: object, key: str, model: str) -> dict[str, Any]:

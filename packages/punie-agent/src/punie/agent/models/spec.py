@@ -28,6 +28,8 @@ class ModelSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     """Tool calls after which the model must answer; 0 sets no limit."""
     instructions: str = ""
     """Replaces the default instructions when not empty."""
+    images: bool = False
+    """It sees images; to any other model an image is only named."""
     code_mode: bool = False
     """Offer `execute_python`, code that calls the other tools, to a model that writes it well."""
     result_limit: int = 8_000

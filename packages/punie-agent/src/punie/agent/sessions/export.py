@@ -82,8 +82,9 @@ def moment(seconds: float) -> str:
 def _blocks(events: Sequence[AnyEvent]) -> Iterator[str]:
     for event in events:
         match event:
-            case UserMessage(text=text):
-                yield f"## You\n\n{text}"
+            case UserMessage(text=text, images=images):
+                shown = [f"*(image, {image.mime_type})*" for image in images]
+                yield "\n\n".join(filter(None, ["## You", text, *shown]))
             case AgentMessageChunk(text=text):
                 yield f"## Punie\n\n{text}"
             case AgentThoughtChunk(text=text):

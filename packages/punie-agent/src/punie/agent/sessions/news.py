@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from punie.agent.events import AnyEvent, FilesChanged, UsageUpdate
+from msgspec.structs import replace
+
+from punie.agent.events import AnyEvent, FilesChanged, UsageUpdate, UserMessage
 
 
-def with_news(prompt: str | None, events: Sequence[AnyEvent]) -> str | None:
+def with_news(prompt: UserMessage | None, events: Sequence[AnyEvent]) -> UserMessage | None:
     """Put the news before a prompt; without any it stays as it is.
 
     Args:
@@ -26,6 +28,5 @@ def with_news(prompt: str | None, events: Sequence[AnyEvent]) -> str | None:
     if prompt is None or not undone:
         return prompt
     told = "; ".join(reversed(undone))
-    return (
-        f"[The person undid something since. {told}. Read a file before you edit it.]\n\n{prompt}"
-    )
+    news = f"[The person undid something since. {told}. Read a file before you edit it.]"
+    return replace(prompt, text=f"{news}\n\n{prompt.text}")

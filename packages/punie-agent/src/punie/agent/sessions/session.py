@@ -12,12 +12,14 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from punie.agent.errors import PunieError, UndoError
 from punie.agent.events import (
     AnyEvent,
+    CompactionUpdate,
     FilesChanged,
+    ImageContent,
     Progress,
     SessionInfoUpdate,
     StateUpdate,
@@ -25,8 +27,9 @@ from punie.agent.events import (
 )
 from punie.agent.permissions.gate import Ask, Gate, PermissionAnswer, PermissionAsk, Standing
 from punie.agent.permissions.policy import Mode
-from punie.agent.sessions.brain import Brain, OpenBrain, SessionWorkspace, opened
+from punie.agent.sessions.brain import OpenBrain, SessionWorkspace, opened
 from punie.agent.sessions.callids import CallIds
+from punie.agent.sessions.memory import Memory
 from punie.agent.sessions.news import with_news
 from punie.agent.sessions.questions import Questions
 from punie.agent.sessions.readers import Listener, Readers
@@ -35,14 +38,13 @@ from punie.agent.sessions.replay import replay
 from punie.agent.sessions.replies import Reply, replied, replying_in
 from punie.agent.sessions.titles import last_title, title_of
 from punie.agent.tools.services import Services
-from punie.agent.turns.context import Meter, TurnContext
+from punie.agent.turns.context import TurnContext
 from punie.agent.turns.emit import Emitter
 from punie.agent.turns.outcome import Cancellation, TurnOutcome
 
 if TYPE_CHECKING:
     from punie.agent.sessions.checkpoints import Checkpoints
     from punie.agent.sessions.record import Record
-    from punie.agent.turns.restore import Restored
 
 
 class Session:
@@ -72,11 +74,9 @@ class Session:
         """The model that was chosen for it; empty when nobody did, and the settings decide."""
         self._open_brain = open_brain
         self._record = record
-        self._past = past
+        self._memory = Memory(record, past)
         self._checkpoints = checkpoints
         self._goes_on = False
-        self._history: list[Any] = []
-        self._meter = Meter()
         self._readers = Readers()
         self._turns: list[Cancellation] = []
         self._one_at_a_time = asyncio.Lock()
@@ -204,31 +204,36 @@ class Session:
         return await self._queued(None)
 
     async def prompt(
-        self, text: str, *, message_id: str = "", reply: Reply | None = None
+        self,
+        text: str,
+        *,
+        images: tuple[ImageContent, ...] = (),
+        message_id: str = "",
+        reply: Reply | None = None,
     ) -> TurnOutcome:
         """Run a prompt, after those that came before it.
 
         Args:
             text: What the person wrote.
+            images: What the person showed with it.
             message_id: By which its `UserMessage` is known, from `new_id`; made here by default.
             reply: Answers instead of the model, which hears nothing of it.
 
         Returns:
             How it ended, whatever happened; every event of the turn has been delivered.
         """
-        return await self._queued(text, message_id or new_id(), reply)
+        message = UserMessage(message_id=message_id or new_id(), text=text, images=images)
+        return await self._queued(message, reply)
 
-    async def _queued(
-        self, text: str | None, message_id: str = "", reply: Reply | None = None
-    ) -> TurnOutcome:
+    async def _queued(self, message: UserMessage | None, reply: Reply | None = None) -> TurnOutcome:
         cancellation = Cancellation()
         self._turns.append(cancellation)
         try:
             async with self._one_at_a_time:
-                overtaken = text is None and self._past is None
+                overtaken = message is None and not self._memory.unread
                 if cancellation.requested or overtaken:
                     return TurnOutcome(stop_reason="cancelled")
-                return await self._turn(text, message_id, cancellation, reply)
+                return await self._turn(message, cancellation, reply)
         finally:
             self._turns.remove(cancellation)
 
@@ -243,18 +248,10 @@ class Session:
         """
         async with self._between_turns():
             brain = await self._open_brain(on_progress=lambda _: None)
-            self._restore(brain, goes_on=False)
-            from punie.agent.turns.window import compact_now, told
-
-            tools = list(brain.tools.values())
-            compacted = compact_now(self._history, spec=brain.spec, tools=tools)
-            if compacted is not None:
-                self._history = compacted.messages
-                if self._record is not None:
-                    await self._record.keep(self._history)
-            for event in told(compacted):
+            events = await self._memory.shorten(brain)
+            for event in events:
                 await self._deliver(event)
-            return compacted is not None
+            return isinstance(last := events[-1], CompactionUpdate) and last.status == "completed"
 
     def _between_turns(self) -> AbstractAsyncContextManager[None]:
         # A reply is a turn itself: it would wait for its own end.
@@ -285,21 +282,16 @@ class Session:
                 await self._record.end()
 
     async def _turn(
-        self,
-        text: str | None,
-        message_id: str,
-        cancellation: Cancellation,
-        reply: Reply | None,
+        self, message: UserMessage | None, cancellation: Cancellation, reply: Reply | None
     ) -> TurnOutcome:
         async with Emitter(self._deliver) as emitter:
             self._emitter = emitter
             try:
-                if text is not None:
-                    await emitter.emit(UserMessage(message_id=message_id, text=text))
+                if message is not None:
+                    await emitter.emit(message)
                 await emitter.emit(StateUpdate(state="running"))
                 if reply is None:
-                    await self._entitle(text, emitter)
-                    outcome = await self._think(text, cancellation, emitter)
+                    outcome = await self._think(message, cancellation, emitter)
                 else:
                     outcome = await replied(self, reply, cancellation, emitter)
                 await self._questions.withdraw(emitter)
@@ -309,14 +301,15 @@ class Session:
                 self._emitter = None
         return outcome
 
-    async def _entitle(self, text: str | None, emitter: Emitter) -> None:
-        if not self.title and (title := title_of(text or "")):
+    async def _entitle(self, message: UserMessage | None, emitter: Emitter) -> None:
+        if not self.title and message is not None and (title := title_of(message.text)):
             self.title = title
             await emitter.emit(SessionInfoUpdate(title=title))
 
     async def _think(
-        self, text: str | None, cancellation: Cancellation, emitter: Emitter
+        self, message: UserMessage | None, cancellation: Cancellation, emitter: Emitter
     ) -> TurnOutcome:
+        await self._entitle(message, emitter)
         loop = asyncio.get_running_loop()
 
         def on_progress(progress: Progress) -> None:  # perhaps in a worker thread
@@ -337,7 +330,7 @@ class Session:
         brain = await with_additions(
             brain, self.workspace, services, emitter=emitter, cancellation=cancellation, rules=rules
         )
-        restored = self._restore(brain, goes_on=text is None)
+        restored = self._memory.recall(brain, goes_on=message is None)
         claimed = {} if restored is None else dict(restored.claimed)
         context = TurnContext(
             workspace=self.workspace,
@@ -348,34 +341,24 @@ class Session:
             notes=brain.notes,
             services=self.services,
             checks=self.services.get(Checks, lambda: Checks(brain.checks)),
-            meter=self._meter,
+            meter=self._memory.meter,
             cancellation=cancellation,
             claim_id=lambda call_id: claimed.pop(call_id, "") or self.call_ids.claim(call_id),
-            keep=None if self._record is None else self._record.keep,
+            keep=self._memory.keep,
             known={} if restored is None else restored.known,
             watch=None if self._checkpoints is None else self._checkpoints.watch,
         )
         with brain.told(on_progress):
-            prompt = with_news(text, self.events)
             end = await run_turn(
-                brain.agent, prompt, context=context, history=self._history, new_id=new_id
+                brain.agent,
+                with_news(message, self.events),
+                context=context,
+                history=self._memory.messages,
+                new_id=new_id,
             )
-        self._history = end.history
-        if self._record is not None:
-            await emitter.flush()
-            await self._record.end_turn(end.history, end.outcome, brain.spec.spec)
+        await emitter.flush()
+        await self._memory.end_turn(end.history, end.outcome, model=brain.spec.spec)
         return end.outcome
-
-    def _restore(self, brain: Brain, *, goes_on: bool) -> Restored | None:
-        """Read the model's history of the process before, once."""
-        if self._past is None:
-            return None
-        past, self._past = self._past, None
-        restored = past.restored(brain, goes_on=goes_on)
-        self._history = restored.messages
-        if self._record is not None:
-            self._record.loaded(restored.messages[: len(past.messages)])
-        return restored
 
     async def _deliver(self, event: AnyEvent) -> None:
         place = len(self.events)

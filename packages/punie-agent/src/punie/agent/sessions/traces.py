@@ -27,6 +27,7 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
+from punie.agent.models.history import prompt_text
 from punie.agent.sessions.judgements import Edit, Judgements, made
 from punie.agent.sessions.redact import Redactor
 from punie.agent.turns.outcome import ToolCallRecord, TurnOutcome
@@ -170,7 +171,7 @@ def _chat(messages: Sequence[ModelMessage]) -> Iterator[dict[str, Any]]:
         if isinstance(message, ModelRequest):
             for part in message.parts:
                 if isinstance(part, UserPromptPart):
-                    yield {"role": "user", "content": _text(part)}
+                    yield {"role": "user", "content": prompt_text(part)}
         else:
             yield from _response(message, results)
 
@@ -189,12 +190,6 @@ def _response(
     for call in calls:
         if (result := results.get(call.tool_call_id)) is not None:
             yield {"role": "tool", "content": result.model_response_str()}
-
-
-def _text(part: UserPromptPart) -> str:
-    if isinstance(part.content, str):
-        return part.content
-    return "\n".join(piece for piece in part.content if isinstance(piece, str))
 
 
 def _digest(messages: Any) -> str:

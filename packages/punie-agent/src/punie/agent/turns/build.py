@@ -29,6 +29,7 @@ from punie.agent.prompts.instructions import default_instructions, short_instruc
 from punie.agent.tools.base import Tool
 from punie.agent.turns.context import TurnContext
 from punie.agent.turns.execute import execute, parse
+from punie.agent.turns.pictures import without_images
 from punie.agent.turns.steering import Steering
 from punie.agent.turns.window import fit
 
@@ -146,6 +147,8 @@ class Coding(AbstractCapability[object]):
         if self._context.keep is not None:
             await self._context.emitter.flush()
             await self._context.keep(ctx.messages)
+        if not self._context.spec.images:
+            fitted.messages = without_images(fitted.messages)
         return fitted
 
     async def after_model_request(

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pydantic_ai.messages import (
+    BinaryContent,
     ModelMessage,
     ModelRequest,
     ModelResponse,
@@ -23,8 +24,13 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
+from punie.agent.models.history import prompt_text
+
 HEADING = "So far, shortened to make room:"
 ELIDED = "\n[left out to make room: call again to read it]"
+
+IMAGE = 3_000
+"""Bytes of text that cost a model about as many tokens as an image does: a guess on the safe side."""
 
 _MARK = "punie_summary"
 """Key in a response's metadata: this is a summary, not something that the model said."""
@@ -70,8 +76,21 @@ def compact(
 
 
 def size_of(messages: Sequence[ModelMessage]) -> int:
-    """Count the bytes of UTF-8 that a model reads of these messages; tags around them not counted."""
-    return sum(len(text.encode()) for message in messages for text in _texts(message))
+    """Count the bytes of UTF-8 that a model reads of these messages; tags around them not counted.
+
+    An image counts as `IMAGE` bytes, whatever its size: that is how many tokens it takes, not bytes.
+    """
+    texts = sum(len(text.encode()) for message in messages for text in _texts(message))
+    return texts + IMAGE * sum(map(_images, messages))
+
+
+def _images(message: ModelMessage) -> int:
+    return sum(
+        isinstance(piece, BinaryContent)
+        for part in message.parts
+        if isinstance(part, UserPromptPart) and not isinstance(part.content, str)
+        for piece in part.content
+    )
 
 
 def _texts(message: ModelMessage) -> Iterator[str]:
@@ -82,6 +101,8 @@ def _texts(message: ModelMessage) -> Iterator[str]:
                 yield part.args if isinstance(part.args, str) else part.args_as_json_str()
             case ToolReturnPart():
                 yield part.model_response_str()
+            case UserPromptPart():
+                yield prompt_text(part)
             case _:
                 content: Any = getattr(part, "content", "")
                 yield content if isinstance(content, str) else str(content or "")
@@ -137,8 +158,8 @@ def _lines(messages: Sequence[ModelMessage]) -> list[str]:
     for message in messages:
         for part in message.parts:
             match part:
-                case UserPromptPart(content=str(text)):
-                    lines.append(f"- asked: {_one_line(text, _PROMPT)}")
+                case UserPromptPart():
+                    lines.append(f"- asked: {_one_line(prompt_text(part), _PROMPT)}")
                 case ToolReturnPart():
                     head = part.model_response_str().partition("\n")[0]
                     lines.append(f"- {part.tool_name} gave: {_one_line(head, _ANSWER)}")

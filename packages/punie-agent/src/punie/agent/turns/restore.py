@@ -36,6 +36,7 @@ from punie.agent.events import (
 from punie.agent.tools.base import Tool
 from punie.agent.tools.results import render
 from punie.agent.turns.outcome import CUT_OFF
+from punie.agent.turns.pictures import content_of
 
 UNFINISHED = "Interrupted: it had begun and did not end. Look at what is there before trying again."
 NOT_RUN = "Interrupted: it was not run."
@@ -158,8 +159,8 @@ def _returned(call: ToolCallPart, known: Mapping[str, str]) -> ToolReturnPart:
 def _add(messages: list[ModelMessage], event: AnyEvent) -> None:
     """Add a prompt or a piece of an answer that the stored messages lack."""
     match event:
-        case UserMessage(text=text):
-            messages.append(ModelRequest(parts=[UserPromptPart(text)]))
+        case UserMessage(text=text, images=images):
+            messages.append(ModelRequest(parts=[UserPromptPart(content_of(text, images))]))
         case AgentMessageChunk(text=text):
             last = messages[-1] if messages else None
             if not isinstance(last, ModelResponse):

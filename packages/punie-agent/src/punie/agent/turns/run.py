@@ -24,15 +24,16 @@ from pydantic_ai.exceptions import (
     UnexpectedModelBehavior,
     UserError,
 )
-from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.messages import ModelMessage, ModelResponse, UserContent
 from pydantic_ai.usage import RunUsage
 
 from punie.agent.errors import ModelUnavailableError, PunieError
-from punie.agent.events import Notice, StopReason
+from punie.agent.events import Notice, StopReason, UserMessage
 from punie.agent.models.sse import AnswerCutError
 from punie.agent.turns.checked import back_to_the_model, check_end, tell_left
 from punie.agent.turns.context import REPEATS, TurnContext
 from punie.agent.turns.outcome import TurnOutcome, TurnUsage
+from punie.agent.turns.pictures import content_of, unseen
 from punie.agent.turns.translate import Translator
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class _Stop(NamedTuple):
 
 async def run_turn(
     agent: Agent[object, str],
-    prompt: str | None,
+    prompt: UserMessage | None,
     *,
     context: TurnContext,
     history: Sequence[ModelMessage],
@@ -81,7 +82,10 @@ async def run_turn(
     Returns:
         The outcome, and the history to keep. Never raises for what happens in the turn.
     """
-    end = await _run_once(agent, prompt, context=context, history=history, new_id=new_id)
+    content = None if prompt is None else content_of(prompt.text, prompt.images)
+    if prompt is not None and (notice := unseen(context.spec, prompt.images)) is not None:
+        await context.emitter.emit(notice)
+    end = await _run_once(agent, content, context=context, history=history, new_id=new_id)
     rounds = context.checks.settings.rounds
     for number in range(1, rounds + 2):
         if not rounds or not context.changes or end.outcome.stop_reason != "end_turn":
@@ -143,7 +147,7 @@ def _sum(a: TurnUsage, b: TurnUsage) -> TurnUsage:
 
 async def _run_once(
     agent: Agent[object, str],
-    prompt: str | None,
+    prompt: str | Sequence[UserContent] | None,
     *,
     context: TurnContext,
     history: Sequence[ModelMessage],

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from punie.agent.events import ImageContent
+
 
 class Steering:
     """The way into the run of a model that goes on now, if one does."""
 
     def __init__(self) -> None:
-        self._enqueue: Callable[[str], object] | None = None
+        self._enqueue: Callable[..., object] | None = None
 
-    def begin(self, enqueue: Callable[[str], object]) -> None:
+    def begin(self, enqueue: Callable[..., object]) -> None:
         """A run has begun.
 
         Args:
@@ -23,14 +25,17 @@ class Steering:
         """
         self._enqueue = enqueue
 
-    def put(self, text: str) -> bool:
+    def put(self, text: str, images: tuple[ImageContent, ...] = ()) -> bool:
         """Hand something to the model; tell whether a run took it."""
         if self._enqueue is None:
             return False
         from pydantic_ai.exceptions import UserError
 
+        from punie.agent.turns.pictures import content_of
+
+        content = content_of(text, images)
         try:
-            self._enqueue(text)
+            self._enqueue(*([content] if isinstance(content, str) else content))
         except UserError:
             self._enqueue = None
             return False
