@@ -92,6 +92,10 @@ def handler(model: Model) -> type[BaseHTTPRequestHandler]:
     """Make what serves a model over HTTP."""
 
     class Handler(BaseHTTPRequestHandler):
+        # As model servers do: a connection serves many requests.
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
         def do_GET(self) -> None:
             found = self.path.endswith("/models")
             self._send(200 if found else 404, json.dumps({"data": [{"id": "fake"}]}).encode())
@@ -110,6 +114,7 @@ def handler(model: Model) -> type[BaseHTTPRequestHandler]:
             finish = "tool_calls" if "tool_calls" in deltas[0] else "stop"
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
             for delta in deltas:
                 self._chunk({
@@ -119,12 +124,16 @@ def handler(model: Model) -> type[BaseHTTPRequestHandler]:
                 })
                 model.first_chunk = model.first_chunk or time.perf_counter()
             self._chunk({"index": 0, "delta": {}, "finish_reason": finish})
-            self.wfile.write(b"data: [DONE]\n\n")
+            self._write(b"data: [DONE]\n\n")
+            self.wfile.write(b"0\r\n\r\n")
             model.held += time.perf_counter() - began
 
         def _chunk(self, choice: dict[str, Any]) -> None:
             chunk = {"id": "x", "object": "chat.completion.chunk", "created": 0, "model": "fake"}
-            self.wfile.write(f"data: {json.dumps({**chunk, 'choices': [choice]})}\n\n".encode())
+            self._write(f"data: {json.dumps({**chunk, 'choices': [choice]})}\n\n".encode())
+
+        def _write(self, piece: bytes) -> None:
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
 
         def _send(self, status: int, body: bytes) -> None:
             self.send_response(status)

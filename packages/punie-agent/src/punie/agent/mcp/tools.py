@@ -6,6 +6,7 @@ world, is asked about. A server's word is not proof, but the person chose the se
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Iterable
@@ -57,7 +58,7 @@ class McpTool(Tool[Arguments, McpResult]):
 
     remote_schema: dict[str, Any] = field(default_factory=dict[str, Any])
 
-    @property
+    @functools.cached_property
     def schema(self) -> dict[str, Any]:
         """The JSON schema of the arguments as the server gave it."""
         return {"type": "object", "properties": {}, **self.remote_schema}

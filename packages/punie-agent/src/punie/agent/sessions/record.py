@@ -74,6 +74,7 @@ class Record:
         self._answer: list[str] = []
         self._kept: list[Any] = []
         self._told = False
+        self._unwritable: StoreError | None = None
         if self._new:
             journal.post(self._begin)
 
@@ -107,7 +108,7 @@ class Record:
         except StoreError as error:
             self._rows[:0], self._texts[:0], self._title = rows, texts, self._title or title
             return self._problem(error)
-        return self._problem(self._journal.problem)
+        return self._problem(self._journal.problem or self._unwritable)
 
     async def keep(self, messages: Sequence[Any]) -> None:
         """Write the model's messages, as far as they are new; they hold all that was told so far.
@@ -120,17 +121,17 @@ class Record:
         """
         if self._stopped:
             return
-        from pydantic_ai.messages import ModelMessagesTypeAdapter
-
         first = _same(self._kept, messages)
-        written = [ModelMessagesTypeAdapter.dump_json([m])[1:-1] for m in messages[first:]]
-        told = self._count
+        added, told = list(messages[first:]), self._count
 
         def write(store: Store, _owner: Owner) -> None:
             try:
-                store.keep(self._session_id, first, written, told=told)
+                store.keep(self._session_id, first, _written(added), told=told)
             except StoreError:
                 self._kept = []  # the next call tries all again; the next event tells the person
+            except ValueError as error:  # such as half a character, which is no UTF-8
+                self._kept = []
+                self._unwritable = StoreError(f"the model's messages cannot be written: {error}")
 
         self._kept = list(messages)
         self._journal.post(write)
@@ -208,6 +209,13 @@ async def _traced(write: Callable[[], None]) -> None:
         await asyncio.to_thread(write)
     except OSError as error:
         log.warning("a trace cannot be written: %s", error)
+
+
+def _written(messages: Sequence[Any]) -> list[bytes]:
+    """Write messages as JSON; here, because the first time Pydantic takes a while to learn their types."""
+    from pydantic_ai.messages import ModelMessagesTypeAdapter
+
+    return [ModelMessagesTypeAdapter.dump_json([message])[1:-1] for message in messages]
 
 
 def _same(before: Sequence[Any], now: Sequence[Any]) -> int:

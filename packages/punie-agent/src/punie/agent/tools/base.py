@@ -8,6 +8,7 @@ programs, time-outs): it returns a result that is not `ok`.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, get_args
@@ -87,9 +88,9 @@ class Tool(Generic[A, R]):
     """What a model spec or a setting asks for to get it; only `core` is offered by default."""
     examples: tuple[A, ...] = ()
 
-    @property
+    @functools.cached_property
     def schema(self) -> dict[str, Any]:
-        """The JSON schema of the arguments: flat, closed, without titles or references."""
+        """The JSON schema of the arguments: flat, closed, without titles or references; not to be changed."""
         return argument_schema(self.arguments, shown=self.shown)
 
     def parse(self, arguments: object) -> A:

@@ -76,10 +76,11 @@ async def read_file(call: Call, args: ReadFile) -> ReadResult:
     shown = display(call.workspace, path)
     size, line = 0, max(1, args.line)
     try:
-        size = await asyncio.to_thread(_size, path)
+        size, start = await asyncio.to_thread(_look, path)
         if size < 0:
             error = f"{shown} is a folder: use list_files"
             return ReadResult(ok=False, path=shown, error=error)
+        _refuse_binary(start)
         part = await _read_part(call.workspace, path, size, line, max(0, args.limit))
     except FileNotFoundError:
         error = await asyncio.to_thread(missing, call.workspace, path)
@@ -95,15 +96,16 @@ async def read_file(call: Call, args: ReadFile) -> ReadResult:
     return ReadResult(ok=False, path=shown, size=max(0, size), error=error)
 
 
-def _size(path: Path) -> int:
-    """Tell a file's size in bytes: 0 when it is not on this disk, -1 for a folder."""
+def _look(path: Path) -> tuple[int, bytes]:
+    """Tell a file's size in bytes, 0 when it is not on this disk and -1 for a folder; and how it begins."""
     match kind(path):
         case "folder":
-            return -1
-        case "file":
-            return path.stat().st_size
+            return -1, b""
+        case "file" if size := path.stat().st_size:
+            with path.open("rb") as file:
+                return size, file.read(8192)
         case _:
-            return 0
+            return 0, b""
 
 
 class _Part(NamedTuple):
@@ -117,8 +119,6 @@ class _Part(NamedTuple):
 
 
 async def _read_part(workspace: Workspace, path: Path, size: int, line: int, limit: int) -> _Part:
-    if size:
-        await asyncio.to_thread(_refuse_binary, path)
     if size > WHOLE_SIZE:
         return await asyncio.to_thread(_read_large, path, line, limit)
     lines = split_lines(await workspace.read_text(path))
@@ -140,9 +140,7 @@ def _take(lines: list[str], line: int, limit: int, total: int) -> _Part:
     return _Part("".join(kept), line if kept else 0, last, total, cut)
 
 
-def _refuse_binary(path: Path) -> None:
-    with path.open("rb") as file:
-        start = file.read(8192)
+def _refuse_binary(start: bytes) -> None:
     if b"\0" in start:
         raise UnicodeDecodeError("utf-8", start, start.index(0), start.index(0) + 1, "null byte")
 

@@ -211,6 +211,7 @@ class CatalogToolset(AbstractToolset[object]):
 
     def __init__(self, context: TurnContext) -> None:
         self._context = context
+        self._tools: dict[str, ToolsetTool[object]] = {}
 
     @property
     def id(self) -> str:
@@ -218,16 +219,18 @@ class CatalogToolset(AbstractToolset[object]):
         return "punie"
 
     async def get_tools(self, ctx: RunContext[object]) -> dict[str, ToolsetTool[object]]:
-        """List the tools that the model is offered."""
-        return {
-            name: ToolsetTool(
-                toolset=self,
-                tool_def=definition(tool),
-                max_retries=TOOL_RETRIES,
-                args_validator=_Arguments(tool),
-            )
-            for name, tool in self._context.tools.items()
-        }
+        """List the tools that the model is offered: the same ones in every request of a turn."""
+        if not self._tools:
+            self._tools = {
+                name: ToolsetTool(
+                    toolset=self,
+                    tool_def=definition(tool),
+                    max_retries=TOOL_RETRIES,
+                    args_validator=_Arguments(tool),
+                )
+                for name, tool in self._context.tools.items()
+            }
+        return self._tools
 
     async def call_tool(
         self,

@@ -106,6 +106,8 @@ class TurnContext:
     denied: bool = False
     looping: bool = False
     """The model repeated itself and the turn was stopped."""
+    counted: tuple[tuple[str, ...], int] = ((), 0)
+    """Names of the tools of the latest request, and the bytes that describe them."""
     calls: dict[str, ToolCallRecord] = field(default_factory=dict[str, ToolCallRecord])
     """Calls that have ended, by id, in order."""
     open_calls: dict[str, ToolCallRecord] = field(default_factory=dict[str, ToolCallRecord])

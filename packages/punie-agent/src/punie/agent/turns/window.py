@@ -16,6 +16,7 @@ from typing import Any
 from pydantic_ai.messages import ModelMessage
 from pydantic_ai.models import ModelRequestContext, ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
+from pydantic_ai.tools import ToolDefinition
 
 from punie.agent.errors import TurnFailedError
 from punie.agent.events import AnyEvent, CompactionUpdate
@@ -90,7 +91,7 @@ async def fit(
     window, meter = context.spec.context_window, context.meter
     if not window:
         return request
-    fixed = _fixed(request.model_request_parameters)
+    fixed = _fixed(context, request.model_request_parameters)
     size = fixed + size_of(request.messages)
     if meter.tokens(size) > window - _reserve(context.spec):
         room = max(0, meter.bytes(window // 2) - fixed)
@@ -123,14 +124,19 @@ def _reserve(spec: ModelSpec) -> int:
     return min(spec.max_tokens or quarter, quarter)
 
 
-def _fixed(params: ModelRequestParameters) -> int:
+def _fixed(context: TurnContext, params: ModelRequestParameters) -> int:
     """Count the bytes of instructions and tools."""
-    tools = sum(
-        len(tool.name) + len(tool.description or "") + len(json.dumps(tool.parameters_json_schema))
-        for tool in params.tool_defs.values()
-    )
+    names = tuple(params.tool_defs)
+    if context.counted[0] != names:
+        context.counted = (names, sum(map(_described, params.tool_defs.values())))
     standing = sum(len(part.content.encode()) for part in params.instruction_parts or ())
-    return tools + standing
+    return context.counted[1] + standing
+
+
+def _described(tool: ToolDefinition) -> int:
+    return (
+        len(tool.name) + len(tool.description or "") + len(json.dumps(tool.parameters_json_schema))
+    )
 
 
 def _elided(compacted: Compacted) -> str:
