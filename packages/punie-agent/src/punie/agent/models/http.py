@@ -10,8 +10,8 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, cast
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, NamedTuple, Self, cast
 
 import httpx2
 from pydantic_ai import ModelProfile
@@ -40,6 +40,13 @@ RETRY_AFTER = (0.2, 1.0)
 """Seconds after which a server that stumbled is asked again."""
 LOADING = 300.0
 """Seconds that a server may take to load its model."""
+
+
+class _Kept(NamedTuple):
+    """Connections of one event loop, and how many have entered to use them."""
+
+    client: httpx2.AsyncClient
+    users: int
 
 
 class ChatModel(Model):
@@ -76,6 +83,7 @@ class ChatModel(Model):
         self.url = url.rstrip("/")
         self._on_progress = on_progress
         self._timeout = httpx2.Timeout(read_timeout, connect=CONNECT_TIMEOUT)
+        self._kept: dict[asyncio.AbstractEventLoop, _Kept] = {}
 
     @property
     def model_name(self) -> str:
@@ -96,6 +104,31 @@ class ChatModel(Model):
     def base_url(self) -> str:
         """The server."""
         return self.url
+
+    async def __aenter__(self) -> Self:
+        """Keep connections open until the last one who entered has left: a run enters once."""
+        loop = asyncio.get_running_loop()
+        kept = self._kept.get(loop)
+        client = self._new_client() if kept is None else kept.client
+        self._kept[loop] = _Kept(client, 1 if kept is None else kept.users + 1)
+        return self
+
+    async def __aexit__(self, *_raised: object) -> None:
+        """Close the connections that nobody uses any more."""
+        kept = self._kept.pop(asyncio.get_running_loop())
+        if kept.users > 1:
+            self._kept[asyncio.get_running_loop()] = _Kept(kept.client, kept.users - 1)
+        else:
+            await kept.client.aclose()
+
+    @property
+    def _client(self) -> httpx2.AsyncClient:
+        return self._kept[asyncio.get_running_loop()].client
+
+    def _new_client(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
+            timeout=self._timeout, trust_env=False, verify=context_for(self.url)
+        )
 
     async def request(
         self,
@@ -122,23 +155,21 @@ class ChatModel(Model):
         """
         settings, params = self.prepare_request(model_settings, model_request_parameters)
         body = self._body(messages, cast("Mapping[str, Any]", settings or {}), params)
-        async with httpx2.AsyncClient(
-            timeout=self._timeout, trust_env=False, verify=context_for(self.url)
-        ) as client:
+        async with self, AsyncExitStack() as stack:
             mended: list[str] = []
-            response = await self._sent(client, body, mended)
-            try:
-                yield ChatStream(
-                    model_request_parameters=params,
-                    _model_name=self._name,
-                    _url=self.url,
-                    _response=response,
-                    _tools=history.tool_specs(params),
-                    _on_progress=self._on_progress,
-                    _mended=mended,
-                )
-            finally:
-                await response.aclose()
+            response = await self._sent(self._client, body, mended)
+            stack.push_async_callback(response.aclose)
+            stream = ChatStream(
+                model_request_parameters=params,
+                _model_name=self._name,
+                _url=self.url,
+                _response=response,
+                _tools=history.tool_specs(params),
+                _on_progress=self._on_progress,
+                _mended=mended,
+            )
+            yield stream
+            await stream.drain()
 
     async def _sent(
         self, client: httpx2.AsyncClient, body: dict[str, Any], mended: list[str]

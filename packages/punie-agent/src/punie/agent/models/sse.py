@@ -6,10 +6,12 @@ one that was cut short goes out as it came, so that its arguments fail and the m
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -28,6 +30,9 @@ from punie.agent.models.streaming import MENDED
 from punie.agent.prompts.chat_template import ToolSpec
 
 PROVIDER = "local"
+
+LINGER = 0.05
+"""Seconds that a server may take from `[DONE]` to the end of its answer."""
 
 _KEEPALIVE = re.compile(r"keepalive\s+(\d+)/(\d+)")
 """mlx_lm.server says so how much of the prompt is read."""
@@ -75,6 +80,7 @@ class ChatStream(StreamedResponse):
     """Text of one kind that was not told yet."""
     _untold_key: tuple[Kind, int] = field(default=("text", 0), init=False)
     _done: bool = field(default=False, init=False)
+    _texts: AsyncIterator[str] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """Hold back text only when there is something to call."""
@@ -104,8 +110,9 @@ class ChatStream(StreamedResponse):
     async def _lines(self) -> AsyncIterator[list[str]]:
         """Give the lines of the stream, those together that arrived together."""
         rest = ""
+        self._texts = self._response.aiter_text()
         try:
-            async for text in self._response.aiter_text():
+            async for text in self._texts:
                 *lines, rest = (rest + text).split("\n")
                 yield lines
                 if self._done:
@@ -283,6 +290,18 @@ class ChatStream(StreamedResponse):
         if found := _KEEPALIVE.search(line):
             done, total = int(found[1]), int(found[2])
             self._on_progress(Progress(what="prefill", done=done, total=total, unit="tokens"))
+
+    async def drain(self) -> None:
+        """Read what a server sends after `[DONE]`, so that the connection can serve the next request.
+
+        One that holds it open is not waited for: the connection is closed instead.
+        """
+        if not self._done or self._texts is None:
+            return
+        with suppress(TimeoutError, httpx2.TransportError):
+            async with asyncio.timeout(LINGER):
+                async for _ in self._texts:
+                    pass
 
     async def close_stream(self) -> None:
         """Close the connection, which stops the server."""

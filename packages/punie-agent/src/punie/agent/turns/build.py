@@ -101,15 +101,12 @@ class Coding(AbstractCapability[object]):
             raise TypeError(f"this agent needs a TurnContext as deps, not {ctx.deps!r}")
         return Coding(self._model, None, self._new_context())
 
-    def get_model(self) -> Model | Callable[[ModelSelectionContext[object]], Awaitable[Model]]:
-        """Give the model, or the function that opens it."""
-        if callable(self._model):
-            open_model = self._model
-        else:
-            return self._model
+    def get_model(self) -> Callable[[ModelSelectionContext[object]], Awaitable[Model]]:
+        """Give a function that opens the model: a run enters what it gives, and so keeps connections."""
+        model = self._model
 
         async def select(_context: ModelSelectionContext[object]) -> Model:
-            return await open_model()
+            return await model() if callable(model) else model
 
         return select
 
