@@ -10,7 +10,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, Self, cast
 
 import httpx2
@@ -155,21 +155,21 @@ class ChatModel(Model):
         """
         settings, params = self.prepare_request(model_settings, model_request_parameters)
         body = self._body(messages, cast("Mapping[str, Any]", settings or {}), params)
-        async with self, AsyncExitStack() as stack:
+        async with self:
             mended: list[str] = []
-            response = await self._sent(self._client, body, mended)
-            stack.push_async_callback(response.aclose)
             stream = ChatStream(
                 model_request_parameters=params,
                 _model_name=self._name,
                 _url=self.url,
-                _response=response,
+                _response=await self._sent(self._client, body, mended),
                 _tools=history.tool_specs(params),
                 _on_progress=self._on_progress,
                 _mended=mended,
             )
-            yield stream
-            await stream.drain()
+            try:
+                yield stream
+            finally:
+                await stream.finish()
 
     async def _sent(
         self, client: httpx2.AsyncClient, body: dict[str, Any], mended: list[str]

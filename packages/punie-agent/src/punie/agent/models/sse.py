@@ -6,12 +6,10 @@ one that was cut short goes out as it came, so that its arguments fail and the m
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -24,6 +22,7 @@ from pydantic_ai.usage import RequestUsage
 
 from punie.agent.events import Progress
 from punie.agent.models import dialects, repairs
+from punie.agent.models.ahead import ReadAhead
 from punie.agent.models.cache import OnProgress, ignore_progress
 from punie.agent.models.splitting import Kind, Piece, TagSplitter, TextGate
 from punie.agent.models.streaming import MENDED
@@ -80,11 +79,12 @@ class ChatStream(StreamedResponse):
     """Text of one kind that was not told yet."""
     _untold_key: tuple[Kind, int] = field(default=("text", 0), init=False)
     _done: bool = field(default=False, init=False)
-    _texts: AsyncIterator[str] | None = field(default=None, init=False)
+    _ahead: ReadAhead = field(init=False)
 
     def __post_init__(self) -> None:
         """Hold back text only when there is something to call."""
         self._gate = TextGate(tool["function"]["name"] for tool in self._tools)
+        self._ahead = ReadAhead(self._response.aiter_text())
 
     async def _get_event_iterator(self) -> AsyncIterator[ModelResponseStreamEvent]:
         async for lines in self._lines():
@@ -110,9 +110,8 @@ class ChatStream(StreamedResponse):
     async def _lines(self) -> AsyncIterator[list[str]]:
         """Give the lines of the stream, those together that arrived together."""
         rest = ""
-        self._texts = self._response.aiter_text()
         try:
-            async for text in self._texts:
+            async for text in self._ahead:
                 *lines, rest = (rest + text).split("\n")
                 yield lines
                 if self._done:
@@ -291,20 +290,17 @@ class ChatStream(StreamedResponse):
             done, total = int(found[1]), int(found[2])
             self._on_progress(Progress(what="prefill", done=done, total=total, unit="tokens"))
 
-    async def drain(self) -> None:
-        """Read what a server sends after `[DONE]`, so that the connection can serve the next request.
+    async def finish(self) -> None:
+        """Read no further, but for what a server sends after `[DONE]`.
 
-        One that holds it open is not waited for: the connection is closed instead.
+        After that the connection can serve the next request; one that a server holds open is closed.
         """
-        if not self._done or self._texts is None:
-            return
-        with suppress(TimeoutError, httpx2.TransportError):
-            async with asyncio.timeout(LINGER):
-                async for _ in self._texts:
-                    pass
+        await self._ahead.aclose(patience=LINGER if self._done else 0.0)
+        await self._response.aclose()
 
     async def close_stream(self) -> None:
         """Close the connection, which stops the server."""
+        await self._ahead.aclose()
         await self._response.aclose()
 
     @property
