@@ -80,6 +80,18 @@ async def test_an_answer_here_reaches_the_agent(run_hub: Any) -> None:
         assert await question == {"outcome": "selected", "optionId": "yes"}
 
 
+async def test_who_hangs_up_has_answered_all_the_same(run_hub: Any) -> None:
+    """Else the answer would be written down, and the agent would wait for ever."""
+    async with run_hub() as running, dialled(running, "s1") as puppet:
+        question = asyncio.ensure_future(puppet.ask("s1"))
+        session = await summary(running, "s1", state="needs_approval")
+        (asked_id,) = session["asked"]
+        answering = asyncio.ensure_future(running.hub.inbox.select(asked_id, "yes", by="page"))
+        await asyncio.sleep(0)
+        answering.cancel()
+        assert await asyncio.wait_for(question, 30) == {"outcome": "selected", "optionId": "yes"}
+
+
 async def test_an_answer_elsewhere_closes_the_card(run_hub: Any) -> None:
     async with run_hub() as running, dialled(running, "s1") as puppet:
         question = asyncio.ensure_future(puppet.ask("s1"))

@@ -16,11 +16,13 @@ from typing import NamedTuple
 import structlog
 from aiohttp import web
 
+from punie.http.acp_socket import socket as clients
+from punie.http.acp_socket.socket import Clients
 from punie.http.auth import SAFE_METHODS, Bucket, Caller, Door, new_token
 from punie.http.config import HubState, last_token, remove_state, write_state
 from punie.http.errors import ApiError, HubError, ListenError, TooManyError
 from punie.http.hub import Hub
-from punie.http.keys import AGENTS, CALLER, CHANGES, CONNECTIONS, DOOR, HUB
+from punie.http.keys import AGENTS, CALLER, CHANGES, CLIENTS, CONNECTIONS, DOOR, HUB
 from punie.http.limits import Connections
 from punie.http.routes import agents, events, export, inbox, openapi, pages, panels, sessions
 from punie.http.routes.bodies import answer
@@ -73,8 +75,9 @@ def make_app(hub: Hub, door: Door) -> web.Application:
     app[HUB], app[DOOR] = hub, door
     app[AGENTS] = agents.make_endpoint(hub)
     app[CONNECTIONS] = Connections()
-    app[CHANGES] = Bucket(rate=CHANGES_A_SECOND, burst=CHANGES_AT_ONCE)
-    for module in (agents, events, export, inbox, openapi, pages, panels, sessions):
+    app[CHANGES] = changes = Bucket(rate=CHANGES_A_SECOND, burst=CHANGES_AT_ONCE)
+    app[CLIENTS] = Clients(hub, changes=changes)
+    for module in (agents, events, export, inbox, openapi, pages, panels, sessions, clients):
         app.add_routes(module.routes)
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(_hang_up)
@@ -189,7 +192,7 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
 
 
 async def _hang_up(app: web.Application) -> None:
-    await app[AGENTS].aclose()
+    await asyncio.gather(app[AGENTS].aclose(), app[CLIENTS].aclose())
 
 
 def _route(request: web.Request) -> str:

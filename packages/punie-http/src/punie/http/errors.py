@@ -48,6 +48,18 @@ class ApiError(HubError):
     """The HTTP status."""
 
 
+class RefusedError(ApiError):
+    """An agent answered with an error.
+
+    Attributes:
+        code: The agent's own, of JSON-RPC.
+    """
+
+    def __init__(self, agent: str, code: int, told: str) -> None:
+        super().__init__(f"the agent {agent} refuses: {told}")
+        self.code = code
+
+
 class NotFoundError(ApiError):
     """There is no such session, approval or agent."""
 

@@ -71,7 +71,7 @@ def _fit_field(name: str, field: dict[str, Any], value: Any) -> None:
         case "number" | "integer":
             _within(name, value, field, "minimum", "maximum", "")
         case "array":
-            items = field.get("items") or {}
+            items: dict[str, Any] = field.get("items") or {}
             _within(name, len(value), field, "minItems", "maxItems", "choices")
             _offered(name, value, items.get("enum"), items.get("anyOf"))
         case _:

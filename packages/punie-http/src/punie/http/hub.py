@@ -24,6 +24,7 @@ from punie.http.sessions.upkeep import Upkeep
 from punie.http.sse import Feed
 from punie.http.store.base import Event, Store
 from punie.http.store.sqlite import open_store
+from punie.http.store.tail import Tails
 
 
 class Hub(NamedTuple):
@@ -36,6 +37,7 @@ class Hub(NamedTuple):
     inbox: Inbox
     prompts: Prompts
     fleet: Fleet
+    tails: Tails
 
     def overview(self) -> dict[str, Any]:
         """Everything that the overview shows, as of now."""
@@ -79,14 +81,17 @@ async def _wire(settings: Settings, store: Store, tasks: asyncio.TaskGroup) -> H
     inbox = Inbox(store, sessions, feed)
     prompts = Prompts(sessions, tasks=tasks)
     fleet = Fleet(sessions, inbox, feed, tasks=tasks)
+    tails = Tails(store)
 
     def published(events: Sequence[Event]) -> None:
         sessions.published(events)
         inbox.published(events)
         prompts.published(events)
         feed.published(events)
+        tails.published(events)
 
     store.listen(published)
+    sessions.listen(tails.wake)
     prompts.load(await sessions.load())
     if settings.in_process:
         for entry in declared():
@@ -95,4 +100,4 @@ async def _wire(settings: Settings, store: Store, tasks: asyncio.TaskGroup) -> H
     logs = settings.database.parent / "logs"
     for command in settings.commands:
         fleet.supervise(command.name, "command", partial(open_command, command, logs=logs))
-    return Hub(settings, store, feed, sessions, inbox, prompts, fleet)
+    return Hub(settings, store, feed, sessions, inbox, prompts, fleet, tails)

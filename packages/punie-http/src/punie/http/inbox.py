@@ -38,7 +38,9 @@ class Answer(Struct, frozen=True, kw_only=True):
     id: str
     outcome: Outcome
     by: str
-    """`page`, `program`, `agent` or `hub`."""
+    """`page`, `program`, `client` (of ACP), `agent` or `hub`."""
+    client: str = ""
+    """What a client calls itself; it may say anything."""
     option_id: str | None = None
     option: str | None = None
     """The option's name and kind, for the log."""
@@ -71,6 +73,7 @@ class Inbox:
         self._feed = feed
         self._pending: dict[str, _Pending] = {}
         self._answered: OrderedDict[str, str] = OrderedDict()
+        self._deciding: set[asyncio.Task[Answer]] = set()
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -95,13 +98,18 @@ class Inbox:
                 answer = Answer(id=asked.id, outcome="elsewhere", by="agent", title=asked.title)
                 self._write(session, answer)
 
-    async def select(self, asked_id: str, option_id: str, *, by: str) -> Answer:
+    def of(self, session: SessionKey) -> list[Asked]:
+        """What waits in a session, the oldest first."""
+        return [one.asked for one in self._pending.values() if one.session == session]
+
+    async def select(self, asked_id: str, option_id: str, *, by: str, client: str = "") -> Answer:
         """Answer an approval.
 
         Args:
             asked_id: Which.
             option_id: One of its options.
             by: Who answers, for the log.
+            client: What it calls itself.
 
         Raises:
             NotFoundError: There never was such an approval.
@@ -117,6 +125,7 @@ class Inbox:
                     id=asked_id,
                     outcome="selected",
                     by=by,
+                    client=client,
                     option_id=option_id,
                     option=told,
                     title=pending.asked.title,
@@ -125,13 +134,16 @@ class Inbox:
         known = ", ".join(option["optionId"] for option in pending.asked.options)
         raise ApiError(f"there is no option {option_id!r} here; there are: {known}")
 
-    async def submit(self, asked_id: str, content: dict[str, Any] | None, *, by: str) -> Answer:
+    async def submit(
+        self, asked_id: str, content: dict[str, Any] | None, *, by: str, client: str = ""
+    ) -> Answer:
         """Answer a question.
 
         Args:
             asked_id: Which.
             content: The form's fields by name; `None` declines.
             by: Who answers, for the log.
+            client: What it calls itself.
 
         Raises:
             FormError: The content does not fit the form; the question stays open.
@@ -144,11 +156,26 @@ class Inbox:
             fit(pending.asked.form, content)
         outcome = "declined" if content is None else "submitted"
         title = pending.asked.title
-        answer = Answer(id=asked_id, outcome=outcome, by=by, content=content, title=title)
+        answer = Answer(
+            id=asked_id, outcome=outcome, by=by, client=client, content=content, title=title
+        )
         return await self._decide(pending, answer)
 
     async def _decide(self, pending: _Pending, answer: Answer) -> Answer:
         del self._pending[answer.id]  # the first answer stands: nobody else gets past `_get`
+        deciding = asyncio.get_running_loop().create_task(self._keep(pending, answer))
+        self._deciding.add(deciding)
+        deciding.add_done_callback(self._decided)
+        # Whoever answered may hang up; the agent hears of it all the same.
+        return await asyncio.shield(deciding)
+
+    def _decided(self, deciding: asyncio.Task[Answer]) -> None:
+        self._deciding.discard(deciding)
+        if not deciding.cancelled():
+            deciding.exception()  # seen, even if nobody waits any more
+
+    async def _keep(self, pending: _Pending, answer: Answer) -> Answer:
+        """Write an answer down, then let the agent hear it."""
         self._write(pending.session, answer)
         try:
             async with asyncio.timeout(WRITING):

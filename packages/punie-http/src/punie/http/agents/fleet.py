@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -18,12 +19,14 @@ import structlog
 from msgspec import Struct
 
 from punie.acp.errors import AcpError
+from punie.acp.schema import v2
 from punie.acp.transports.base import Transport
 from punie.http.agents.link import Link
 from punie.http.errors import ApiError, ConflictError, NotFoundError
 from punie.http.inbox import Inbox
 from punie.http.sessions.registry import Sessions
 from punie.http.sse import Feed, state_frame
+from punie.http.store.base import SessionKey
 
 log = structlog.get_logger()
 
@@ -124,6 +127,26 @@ class Fleet:
         if agent.condition != "ready":
             raise ConflictError(f"the agent {name} is not ready: {agent.problem or 'it starts'}")
         return agent.link
+
+    async def new_session(
+        self, name: str | None, cwd: str, *, servers: Sequence[v2.McpServer] = ()
+    ) -> SessionKey:
+        """Open a session.
+
+        Args:
+            name: The agent's; the first one that is ready by default.
+            cwd: An absolute, existing folder.
+            servers: MCP servers that it may use.
+
+        Raises:
+            ApiError: The folder is none, or the agent refuses.
+            NotFoundError: There is no such agent.
+            ConflictError: It is not ready.
+        """
+        folder = Path(cwd)
+        if not folder.is_absolute() or not await asyncio.to_thread(folder.is_dir):
+            raise ApiError(f"a session needs an absolute, existing folder, not {cwd!r}")
+        return await self.link(name).new_session(cwd, servers=servers)
 
     def restart(self, name: str) -> None:
         """Start an agent now that waits to be started again; it is forgotten what went wrong.

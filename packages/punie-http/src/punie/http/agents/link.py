@@ -8,7 +8,7 @@ on its own disk.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ import structlog
 from punie.acp.client_side.dual import DualAgentProxy, connect_dual
 from punie.acp.errors import AcpError, CapabilityError, ConnectionClosedError, RequestError
 from punie.acp.schema import v2
-from punie.acp.schema.reading import write
+from punie.acp.schema.reading import plain, write
 from punie.acp.transports.base import Transport
 from punie.http.agents.wire import (
     HELLO,
@@ -31,7 +31,7 @@ from punie.http.agents.wire import (
     question_asked,
     steers,
 )
-from punie.http.errors import ApiError, ConflictError
+from punie.http.errors import ApiError, ConflictError, RefusedError
 from punie.http.inbox import Inbox
 from punie.http.sessions.registry import Sessions
 from punie.http.sessions.summary import Summary
@@ -61,11 +61,13 @@ class Link:
 
     Attributes:
         info: What the agent calls itself; nothing before `initialize`.
+        capabilities: What it can do.
     """
 
     def __init__(self, name: str, sessions: Sessions, inbox: Inbox, *, joins: bool) -> None:
         self.name = name
         self.info: v2.Implementation | None = None
+        self.capabilities = v2.AgentCapabilities()
         self._sessions = sessions
         self._inbox = inbox
         self._joins = joins
@@ -96,6 +98,7 @@ class Link:
                     hello = await agent.initialize(HELLO)
                 self._steers = steers(hello)
                 self._agent, self.info = agent, agent.info
+                self.capabilities = agent.capabilities
                 await self._begin(agent)
                 ready()
                 await agent.wait_closed()
@@ -153,14 +156,19 @@ class Link:
 
     # Commands
 
-    async def new_session(self, cwd: str) -> SessionKey:
+    async def new_session(self, cwd: str, *, servers: Sequence[v2.McpServer] = ()) -> SessionKey:
         """Open a session in a folder.
+
+        Args:
+            cwd: The folder.
+            servers: MCP servers that it may use.
 
         Raises:
             ApiError: The agent refuses.
             ConflictError: It is not connected.
         """
-        answer = await self._call(lambda agent: agent.new_session(v2.NewSessionRequest(cwd=cwd)))
+        request = v2.NewSessionRequest(cwd=cwd, mcp_servers=list(servers))
+        answer = await self._call(lambda agent: agent.new_session(request))
         key = self._sessions.opened(self.name, answer.session_id, cwd=cwd, title=None, driver=self)
         self._keys[answer.session_id] = key
         await self._offer(key, answer.config_options, answer.available_commands)
@@ -168,12 +176,13 @@ class Link:
             await self._sessions.update(key, encode(update))
         return key
 
-    async def prompt(self, session_id: str, blocks: list[dict[str, Any]]) -> None:
-        """Give a session work; returns when the agent took it."""
+    async def prompt(self, session_id: str, blocks: list[dict[str, Any]]) -> str:
+        """Give a session work; returns the id of the message once the agent took it."""
         await self._ensure(session_id)
         content = msgspec.convert(blocks, list[v2.ContentBlock])
         request = v2.PromptRequest(session_id=session_id, prompt=content)
-        await self._call(lambda agent: agent.prompt(request))
+        answer = await self._call(lambda agent: agent.prompt(request))
+        return self._message_id(session_id, answer.message_id)
 
     async def steer(self, session_id: str, blocks: list[dict[str, Any]]) -> bool:
         """Put a prompt before the model of a running turn; whether the agent can and did."""
@@ -187,8 +196,10 @@ class Link:
         """Stop a session's work."""
         await self._call(lambda agent: agent.cancel(session_id))
 
-    async def configure(self, session_id: str, config_id: str, value: str | bool) -> None:
-        """Choose the value of a config option."""
+    async def configure(
+        self, session_id: str, config_id: str, value: str | bool
+    ) -> list[dict[str, Any]]:
+        """Choose the value of a config option; returns all of them, as on the wire."""
         key = await self._ensure(session_id)
         kind = "boolean" if isinstance(value, bool) else "id"
         request = v2.SetSessionConfigOptionRequest(
@@ -196,6 +207,7 @@ class Link:
         )
         answer = await self._call(lambda agent: agent.set_session_config_option(request))
         await self._offer(key, answer.config_options, [])
+        return [plain(option) for option in answer.config_options]
 
     async def close(self, session_id: str) -> None:
         """Stop a session and free what it holds."""
@@ -281,7 +293,7 @@ class Link:
         except CapabilityError as error:
             raise ApiError(f"the agent {self.name} cannot do that: {error}") from None
         except RequestError as error:
-            raise ApiError(f"the agent {self.name} refuses: {error.message}") from None
+            raise RefusedError(self.name, error.code, error.message) from None
 
     # What the agent tells and asks
 
@@ -306,10 +318,15 @@ class Link:
         An agent that gives messages no ids gets counted ones, and when it was resumed without its
         history, the counting began anew.
         """
-        update, prefix = params.update, self._renamed.get(params.session_id)
-        if prefix is None or not isinstance(update, MESSAGES):
+        update = params.update
+        if params.session_id not in self._renamed or not isinstance(update, MESSAGES):
             return update
-        return msgspec.structs.replace(update, message_id=f"{prefix}-{update.message_id}")
+        named = self._message_id(params.session_id, update.message_id)
+        return msgspec.structs.replace(update, message_id=named)
+
+    def _message_id(self, session_id: str, message_id: str) -> str:
+        prefix = self._renamed.get(session_id)
+        return message_id if prefix is None else f"{prefix}-{message_id}"
 
     async def request_permission(
         self, params: v2.RequestPermissionRequest

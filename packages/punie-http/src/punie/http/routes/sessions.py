@@ -41,10 +41,7 @@ async def open_session(request: web.Request) -> web.Response:
     """Open a session in a folder."""
     hub = request.app[HUB]
     body = await read(request, NewSession)
-    cwd = Path(body.cwd) if body.cwd is not None else hub.settings.folder
-    if not cwd.is_absolute() or not await asyncio.to_thread(cwd.is_dir):
-        raise ApiError(f"a session needs an absolute, existing folder, not {str(cwd)!r}")
-    key = await hub.fleet.link(body.agent).new_session(str(cwd))
+    key = await hub.fleet.new_session(body.agent, body.cwd or str(hub.settings.folder))
     return answer(hub.sessions.get(key).view(), status=201)
 
 
@@ -110,10 +107,7 @@ async def configure(request: web.Request) -> web.Response:
 @routes.delete(r"/api/sessions/{session:\d+}")
 async def close(request: web.Request) -> web.Response:
     """Close a session; its history stays."""
-    hub, key = request.app[HUB], session_key(request)
-    driver = hub.sessions.driver(key)
-    await driver.close(hub.sessions.get(key).session_id)
-    hub.sessions.closed(key)
+    await request.app[HUB].sessions.close(session_key(request))
     return web.Response(status=204)
 
 

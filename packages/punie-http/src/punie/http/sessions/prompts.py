@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,11 +21,18 @@ from msgspec import Struct, field
 from punie.http.errors import ApiError, NotFoundError, TooManyError
 from punie.http.sessions.registry import Sessions
 from punie.http.store.base import Event, SessionKey
+from punie.http.transcript import text_of
 
 log = structlog.get_logger()
 
 MOST = 50
 """Prompts of one session that may wait."""
+
+
+class DroppedError(ApiError):
+    """A prompt was taken back before the agent had it."""
+
+    status = 409
 
 
 class Waiting(Struct, frozen=True, kw_only=True):
@@ -34,9 +42,13 @@ class Waiting(Struct, frozen=True, kw_only=True):
     text: str
     files: list[str] = field(default_factory=list[str])
     """Absolute paths of files that it mentions."""
+    content: list[dict[str, Any]] | None = None
+    """Content blocks of the protocol, in place of text and files: what a program sent."""
 
     def blocks(self) -> list[dict[str, Any]]:
         """As content blocks of the protocol."""
+        if self.content is not None:
+            return self.content
         links = [
             {"type": "resource_link", "name": Path(path).name, "uri": Path(path).as_uri()}
             for path in self.files
@@ -58,6 +70,7 @@ class Prompts:
         self._waiting: dict[SessionKey, list[Waiting]] = {}
         self._sending: set[SessionKey] = set()
         self._order: dict[SessionKey, asyncio.Lock] = {}
+        self._watched: dict[str, asyncio.Future[str]] = {}
 
     def of(self, session: SessionKey) -> list[Waiting]:
         """The prompts that wait."""
@@ -86,11 +99,7 @@ class Prompts:
         """
         if not text.strip():
             raise ApiError("the prompt is empty")
-        self._sessions.driver(session)
-        summary = self._sessions.get(session)
-        waiting = self._waiting.setdefault(session, [])
-        if len(waiting) >= MOST:
-            raise TooManyError(f"{MOST} prompts wait already")
+        summary, waiting = self._sessions.get(session), self._room(session)
         prompt = Waiting(id=secrets.token_hex(4), text=text, files=list(files))
         if when == "now" and await self._steer(session, prompt):
             return prompt
@@ -100,6 +109,58 @@ class Prompts:
             await self._cancel(session)
         self._send_next(session)
         return prompt
+
+    async def put(self, session: SessionKey, blocks: list[dict[str, Any]]) -> str:
+        """Send a program's prompt when the session is idle, and wait until the agent took it.
+
+        Cancelling takes it back, unless it is on its way.
+
+        Args:
+            session: To whom.
+            blocks: Content blocks of the protocol.
+
+        Returns:
+            The id of the message that it became.
+
+        Raises:
+            ApiError: The agent refuses it.
+            ConflictError: The session's agent is not connected.
+            DroppedError: Somebody took it back.
+            TooManyError: Too many wait.
+        """
+        waiting = self._room(session)
+        prompt = Waiting(id=secrets.token_hex(4), text=text_of(blocks), content=blocks)
+        waiting.append(prompt)
+        taken = self._watched[prompt.id] = asyncio.get_running_loop().create_future()
+        self._record(session)
+        self._send_next(session)
+        try:
+            return await taken
+        except asyncio.CancelledError:
+            with suppress(NotFoundError):
+                self.drop(session, prompt.id)
+            raise
+        finally:
+            del self._watched[prompt.id]
+
+    def _room(self, session: SessionKey) -> list[Waiting]:
+        """The prompts that wait, if one more may."""
+        self._sessions.driver(session)
+        waiting = self._waiting.setdefault(session, [])
+        if len(waiting) >= MOST:
+            raise TooManyError(f"{MOST} prompts wait already")
+        return waiting
+
+    def _tell(self, prompt: Waiting, result: str | ApiError) -> bool:
+        """Tell the program that sent a prompt what became of it; whether there is one."""
+        taken = self._watched.get(prompt.id)
+        if taken is None or taken.done():
+            return False
+        if isinstance(result, str):
+            taken.set_result(result)
+        else:
+            taken.set_exception(result)
+        return True
 
     async def _steer(self, session: SessionKey, prompt: Waiting) -> bool:
         """Give a prompt to the running turn, if there is one and its agent takes it."""
@@ -117,11 +178,12 @@ class Prompts:
             NotFoundError: It does not wait: it was sent, or never was.
         """
         waiting = self._waiting.get(session, [])
-        kept = [prompt for prompt in waiting if prompt.id != prompt_id]
-        if len(kept) == len(waiting):
+        prompt = next((one for one in waiting if one.id == prompt_id), None)
+        if prompt is None:
             raise NotFoundError(f"no prompt {prompt_id!r} waits")
-        self._waiting[session] = kept
+        waiting.remove(prompt)
         self._record(session)
+        self._tell(prompt, DroppedError("the prompt was taken back"))
 
     async def stop(self, session: SessionKey) -> None:
         """Stop what a session does, and drop the prompts that wait.
@@ -129,9 +191,11 @@ class Prompts:
         Raises:
             ConflictError: Its agent is not connected.
         """
-        self._sessions.driver(session)
-        if self._waiting.pop(session, None):
+        dropped = self._waiting.pop(session, [])
+        if dropped:
             self._record(session)
+        for prompt in dropped:
+            self._tell(prompt, DroppedError("the session was stopped"))
         await self._cancel(session)
 
     async def _cancel(self, session: SessionKey) -> None:
@@ -173,9 +237,13 @@ class Prompts:
             async with self._lock(session):
                 driver = self._sessions.driver(session)
                 # It counts as being sent until the agent says that it works.
-                await driver.prompt(summary.session_id, prompt.blocks())
+                taken = await driver.prompt(summary.session_id, prompt.blocks())
+            self._tell(prompt, taken)
         except ApiError as error:
             self._sending.discard(session)
+            if self._tell(prompt, error):
+                self._send_next(session)
+                return
             log.warning("a prompt was not taken", session=session, reason=str(error))
             notice = {
                 "sessionUpdate": "notice",

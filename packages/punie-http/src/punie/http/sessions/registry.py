@@ -33,8 +33,8 @@ CHECKPOINT = 500
 class Driver(Protocol):
     """The commands that go down to the agent that has a session."""
 
-    async def prompt(self, session_id: str, blocks: list[dict[str, Any]]) -> None:
-        """Give it work; returns when the agent took it."""
+    async def prompt(self, session_id: str, blocks: list[dict[str, Any]]) -> str:
+        """Give it work; returns the id of the message once the agent took it."""
         ...
 
     async def steer(self, session_id: str, blocks: list[dict[str, Any]]) -> bool:
@@ -45,8 +45,10 @@ class Driver(Protocol):
         """Stop its work."""
         ...
 
-    async def configure(self, session_id: str, config_id: str, value: str | bool) -> None:
-        """Choose the value of a config option."""
+    async def configure(
+        self, session_id: str, config_id: str, value: str | bool
+    ) -> list[dict[str, Any]]:
+        """Choose the value of a config option; returns all of them, as on the wire."""
         ...
 
     async def close(self, session_id: str) -> None:
@@ -82,6 +84,11 @@ class Sessions:
         self._checkpointed: dict[SessionKey, int] = {}
         self._dirty: set[SessionKey] = set()
         self._telling: asyncio.TimerHandle | None = None
+        self._attached: Callable[[SessionKey], None] = lambda key: None
+
+    def listen(self, attached: Callable[[SessionKey], None]) -> None:
+        """Name who is told when a session's agent comes or goes."""
+        self._attached = attached
 
     async def load(self) -> dict[SessionKey, list[dict[str, Any]]]:
         """Read what the last hub knew. Questions that it left open are withdrawn.
@@ -151,6 +158,7 @@ class Sessions:
             self.record(key, "update", {"sessionUpdate": "session_info_update", "title": title})
         self._drivers[key] = driver
         summary.attached = True
+        self._attached(key)
         self._changed(key, soon=True)
         return key
 
@@ -167,6 +175,16 @@ class Sessions:
     def record(self, key: SessionKey, kind: Kind, body: dict[str, Any] | Asked) -> int:
         """Something else happened."""
         return self._store.append(key, kind, msgspec.json.encode(body), at=self._clock())
+
+    async def close(self, key: SessionKey) -> None:
+        """End a session; what is known of it stays.
+
+        Raises:
+            ApiError: Its agent refuses.
+            ConflictError: Its agent is not connected.
+        """
+        await self.driver(key).close(self.get(key).session_id)
+        self.closed(key)
 
     def closed(self, key: SessionKey) -> None:
         """A session is over."""
@@ -194,6 +212,7 @@ class Sessions:
             del self._drivers[key]
             summary = self._summaries[key]
             summary.attached = False
+            self._attached(key)
             self._changed(key, soon=True)
 
     # What the store publishes
@@ -251,6 +270,10 @@ class Sessions:
             return self._summaries[key]
         except KeyError:
             raise NotFoundError(f"there is no session {key}") from None
+
+    def find(self, key: SessionKey) -> Summary | None:
+        """One session, if there is one of this number."""
+        return self._summaries.get(key)
 
     def driver(self, key: SessionKey) -> Driver:
         """The agent that has a session.
