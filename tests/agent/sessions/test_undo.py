@@ -310,6 +310,33 @@ async def test_what_the_person_typed_since_is_not_overwritten(
     assert workspace.shown[root / "a.txt"] == "new\nand mine\n"
 
 
+async def test_what_a_command_changed_is_taken_back_in_an_editor_too(
+    root: Path, in_editor: Callable[[bool], Any]
+) -> None:
+    """An editor shows one kind of line ending, and of a link the file that it leads to."""
+    checkpoints, workspace = await in_editor(True)
+    (root / "link").symlink_to("a.txt")
+    for name in ("crlf.txt", "becomes-a-link"):
+        (root / name).write_bytes(b"one\r\n")
+    for name in ("link", "crlf.txt", "becomes-a-link"):
+        workspace.shown[root / name] = "one\n"
+    before = tree(root)
+    async with checkpoints.watch("execute", workspace), checkpoints.around_program():
+        (root / "link").unlink()
+        (root / "link").symlink_to("crlf.txt")
+        (root / "crlf.txt").write_bytes(b"two\r\n")
+        (root / "becomes-a-link").unlink()
+        (root / "becomes-a-link").symlink_to("a.txt")
+    workspace.shown[root / "becomes-a-link"] = "new\n"
+    workspace.shown[root / "crlf.txt"] = "two\n"
+    after = tree(root)
+    await checkpoints.end_turn()
+    await checkpoints.undo()
+    assert tree(root) == before
+    await checkpoints.undo()
+    assert tree(root) == after
+
+
 NAMES = st.sampled_from(["a", "b.bin", "sub/c", "sub/deep/d", "link"])
 BYTES = st.binary(max_size=40)
 WRITE = st.tuples(st.just("write"), NAMES, st.text(st.characters(codec="utf-8"), max_size=20))

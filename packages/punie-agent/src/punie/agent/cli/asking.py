@@ -67,8 +67,8 @@ async def _answer(question: Question) -> TurnOutcome:
     runtime = Runtime(model=question.model)
     try:
         session = runtime.open_session(question.cwd, mode=cast("Mode | None", question.mode))
-        terminal = Terminal(sys.stderr)
-        writer = _Writer(question.as_json, terminal)
+        writer = _Writer(question.as_json)
+        terminal = writer.terminal
 
         async def listen(event: AnyEvent) -> None:
             try:
@@ -142,15 +142,15 @@ async def _allow_once(permission: PermissionAsk) -> PermissionAnswer:
 class _Writer:
     """Writes events: text to stdout as it comes, the rest to the terminal's stderr."""
 
-    def __init__(self, as_json: bool, terminal: Terminal) -> None:
+    def __init__(self, as_json: bool) -> None:
         self.broken = False
+        self.terminal = Terminal(sys.stderr, before=self._make_room)
         self._as_json = as_json
-        self._terminal = terminal
         self._message_id = ""
         self._newline = True
 
     def see(self, event: AnyEvent) -> None:
-        self._terminal.see(event)
+        self.terminal.see(event)
         if self._as_json:
             _write_line(event)
         elif isinstance(event, AgentMessageChunk):
@@ -172,10 +172,17 @@ class _Writer:
             sys.stdout.write("\n")
             sys.stdout.flush()
         if outcome.stop_reason in {"max_tokens", "max_turn_requests", "refusal"}:
-            self._terminal.line(f"stopped: {outcome.stop_reason}")
+            self.terminal.line(f"stopped: {outcome.stop_reason}")
+
+    def _make_room(self) -> None:
+        """End the line of the answer: what stderr writes would stand in it, or take it away."""
+        if not self._newline and sys.stdout.isatty():
+            self._newline = True
+            sys.stdout.write("\n")
+            sys.stdout.flush()
 
     def _write_text(self, event: AgentMessageChunk) -> None:
-        self._terminal.clear()
+        self.terminal.clear()
         if self._message_id != event.message_id and not self._newline:
             sys.stdout.write("\n")
         self._message_id = event.message_id

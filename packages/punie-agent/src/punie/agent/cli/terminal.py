@@ -12,6 +12,7 @@ import re
 import shutil
 import sys
 import threading
+from collections.abc import Callable
 from typing import TextIO
 
 from msgspec import UNSET, UnsetType
@@ -37,8 +38,15 @@ MARKS = {"completed": "✓", "failed": "✗", "cancelled": "-"}
 class Terminal:
     """Writes lines for a person."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, before: Callable[[], None] | None = None) -> None:
+        """Set up.
+
+        Args:
+            stream: Where it writes.
+            before: Called before anything is written, to end a line that another stream began.
+        """
         self._stream = stream
+        self._before = before
         self._live = stream.isatty()
         self._shown = False
         self._titles: dict[str, str] = {}
@@ -118,6 +126,8 @@ class Terminal:
         self._shown = True
 
     def _write(self, text: str) -> None:
+        if self._before is not None:
+            self._before()
         self._stream.write(text)
         self._stream.flush()
 

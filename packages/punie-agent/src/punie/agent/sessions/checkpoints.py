@@ -158,7 +158,7 @@ class Checkpoints:
         now: list[tuple[Change, Held]] = []
         for change in changes:
             held = await self._look(Path(change.path))
-            if held.state != change.before.state:
+            if change.before.state not in _states(held):
                 now.append((change, held))
         self._refuse(now)
         made = [(Path(c.path), held, (held.state, c.before.state)) for c, held in now]
@@ -200,7 +200,11 @@ class Checkpoints:
                 f"{', '.join(lost)} cannot be brought back: too large to be kept before a command"
                 " changed it. Nothing was undone; /undo FILE takes single files back."
             )
-        changed = [self._shown(c.path) for c, held in now if not _is_one_of(held.state, c.after)]
+        changed = [
+            self._shown(c.path)
+            for c, held in now
+            if not any(_is_one_of(state, c.after) for state in _states(held))
+        ]
         if changed:
             raise UndoError(
                 f"{', '.join(changed)} changed since, so nothing was undone."
@@ -217,6 +221,11 @@ class Checkpoints:
 
     async def _put_back(self, change: Change) -> None:
         path, before = Path(change.path), change.before
+        if before.state.kind == "link" or await asyncio.to_thread(path.is_symlink):
+            # Not through the editor: it would write into the file that the link leads to.
+            await asyncio.to_thread(put_back, path, before)
+        if before.state.kind == "link":
+            return
         shown = await self._held_text(path)
         wanted = before.text if before.data is None else before.text or _decoded(before.data)
         if shown is not None and wanted is not None and _lines(shown) != _lines(wanted):
@@ -290,11 +299,21 @@ def _with_text(held: Held, text: str | None) -> Held:
 
     What is compared later is that text, since an editor saves when it likes.
     """
-    if text is None:
+    if text is None or held.state.kind == "link":  # what an editor shows of a link is its target
         return held
     state = State(kind="file", mode=held.state.mode, digest=_shown_digest(text))
     saved = held.data is not None and _shown_digest(_decoded(held.data)) == state.digest
     return Held(state=state, data=held.data, text=None if saved else text, folders=held.folders)
+
+
+def _states(held: Held) -> tuple[State, ...]:
+    """Give the states that a file is in: as an editor shows it, and as it is on disk when saved.
+
+    They differ by line endings. What a command changed is known by its bytes alone.
+    """
+    if held.text is not None or held.data is None:
+        return (held.state,)
+    return held.state, replace(held.state, digest=digest_of(held.data))
 
 
 def _shown_digest(text: str) -> str:

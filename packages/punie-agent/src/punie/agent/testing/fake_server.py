@@ -1,16 +1,20 @@
 """A scripted OpenAI-compatible server on a real socket: tests of what servers really send.
 
 Each request to `/v1/chat/completions` takes the next script; what was sent is kept in `requests`.
+`spoken` makes one of the steps that scripted models follow, for a `punie` that runs as a process.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
+
+from punie.agent.testing.scripts import Call, Fail, Say, Step, Think, Wait
 
 Piece: TypeAlias = dict[str, Any] | bytes | asyncio.Event
 """A JSON chunk; raw bytes; or an event: the server waits for it before it goes on."""
@@ -74,7 +78,7 @@ class FakeServer:
             writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        script = self.answer(self.requests[-1]) if self.answer else self.scripts.pop(0)
+        script = self.answer(self.requests[-1]) if self.answer else self._next()
         if isinstance(script, Refusal):
             await _send(writer, script.status, script.body.encode())
             return
@@ -91,6 +95,9 @@ class FakeServer:
             await writer.drain()
         writer.write(b"data: [DONE]\n\n")
         await writer.drain()
+
+    def _next(self) -> list[Piece] | Refusal:
+        return self.scripts.pop(0) if self.scripts else Refusal(400, "the script has ended")
 
     async def _wait(self, event: asyncio.Event, reader: asyncio.StreamReader) -> None:
         """Wait for the event, or notice that the client has gone."""
@@ -116,6 +123,35 @@ def call(name: str, arguments: Any, *, index: int | None = 0, id: str | None = "
     if index is not None:
         entry["index"] = index
     return entry | ({} if id is None else {"id": id})
+
+
+_numbers = itertools.count(1)
+
+
+def spoken(steps: Sequence[Step]) -> list[Piece]:
+    """Turn the steps of one answer into what a server streams.
+
+    Args:
+        steps: As for `scripted_model`. `Fail` cuts the stream, whatever its error.
+    """
+    pieces: list[Piece] = []
+    calls = 0
+    for step in steps:
+        match step:
+            case str(text) | Say(text):
+                pieces.append(chunk(content=text))
+            case Think(text):
+                pieces.append(chunk(reasoning_content=text))
+            case Call(name, arguments, call_id):
+                text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+                entry = call(name, text, index=calls, id=call_id or f"call_{next(_numbers)}")
+                pieces.append(chunk(tool_calls=[entry]))
+                calls += 1
+            case Wait(event):
+                pieces.append(event or asyncio.Event())
+            case Fail():
+                return [*pieces, CUT]
+    return [*pieces, chunk(finish="tool_calls" if calls else "stop")]
 
 
 @asynccontextmanager
