@@ -258,3 +258,24 @@ def test_on_all_addresses_a_number_is_the_hub_and_a_name_is_not(host: str, fine:
     door = Door("token", host="0.0.0.0", port=80)
     with nullcontext() if fine else pytest.raises(MisdirectedError):
         door.check_host(host)
+
+
+@pytest.mark.parametrize("nonce", ["", "xy", "0" * 31, "0" * 129, "A" * 64])
+async def test_the_hub_proves_nothing_about_what_others_choose(run_hub: Any, nonce: str) -> None:
+    """A nonce is a number; no text that the token might be asked to sign elsewhere."""
+    async with (
+        run_hub() as running,
+        aiohttp.ClientSession(running.address.url) as stranger,
+        stranger.get("/proof", params={"nonce": nonce}) as response,
+    ):
+        assert response.status == 400
+        assert running.address.token not in await response.text()
+
+
+async def test_a_proof_is_no_token_and_no_cookie(run_hub: Any) -> None:
+    async with run_hub() as running, aiohttp.ClientSession(running.address.url) as stranger:
+        async with stranger.get("/proof", params={"nonce": "0" * 64}) as response:
+            proof = (await response.json())["proof"]
+        headers = {"Authorization": f"Bearer {proof}"}
+        async with stranger.get("/api/overview", headers=headers) as response:
+            assert response.status == 401

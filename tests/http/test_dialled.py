@@ -18,9 +18,11 @@ from punie.http.testing import Puppet
 
 
 @asynccontextmanager
-async def dialled(running: Any, *sessions: str, **more: Any) -> AsyncGenerator[Puppet, None]:
+async def dialled(
+    running: Any, *sessions: str, query: str = "", **more: Any
+) -> AsyncGenerator[Puppet, None]:
     """A puppet that dialled in and whose sessions the hub has joined."""
-    url = running.address.url.replace("http", "ws") + "/agents"
+    url = running.address.url.replace("http", "ws") + "/agents" + query
     headers = {"Authorization": f"Bearer {running.address.token}"}
     puppet = Puppet(await dial(url, headers=headers), **more)
     await puppet.start(*sessions)
@@ -207,6 +209,77 @@ async def test_a_form_that_is_filled_in_wrongly_stays_open(run_hub: Any) -> None
         assert not question.done()
         await running.post(path, {"content": {"age": 30, "likes": ["tea"], "ratio": 0.5}})
         assert (await question)["content"] == {"age": 30, "likes": ["tea"], "ratio": 0.5}
+
+
+async def test_two_ides_are_told_apart_and_keep_their_names(run_hub: Any) -> None:
+    pycharm = ("aa", "?name=ide&id=aa11aa11&client=PyCharm+2026.1&project=/one")
+    zed = ("bb", "?name=ide&id=bb22bb22&client=Zed+0.9&project=/two")
+    async with run_hub() as running:
+        for first, second in ((pycharm, zed), (zed, pycharm)):  # whoever comes first
+            async with (
+                dialled(running, first[0], query=first[1]),
+                dialled(running, second[0], query=second[1]),
+            ):
+                agents = {
+                    one["name"]: one for one in (await running.get("/api/overview"))["agents"]
+                }
+                told = {
+                    name: (one["client"], one["project"])
+                    for name, one in agents.items()
+                    if one["kind"] == "dialled"
+                }
+                assert told == {
+                    "ide-aa11aa": ("PyCharm 2026.1", "/one"),
+                    "ide-bb22bb": ("Zed 0.9", "/two"),
+                }
+                assert (await summary(running, "aa"))["client"] == "PyCharm 2026.1"
+                assert (await summary(running, "bb"))["client"] == "Zed 0.9"
+                opened = await running.new_session(agent="ide-bb22bb")
+                assert (await summary(running, "new-2", key=opened))["client"] == "Zed 0.9"
+                await running.http.delete(f"/api/sessions/{opened}")
+                await summary(running, "new-2", state="closed")
+
+
+async def test_an_ide_that_comes_again_takes_its_own_place(run_hub: Any) -> None:
+    """Its old connection may look alive for a while."""
+    query = "?name=ide&id=aa11&client=PyCharm"
+    async with (
+        run_hub() as running,
+        dialled(running, "s1", query=query) as old,
+        dialled(running, "s1", query=query),
+    ):
+        await asyncio.wait_for(old.gone.wait(), 30)
+        await summary(running, "s1", state="idle")
+        names = [one["name"] for one in (await running.get("/api/overview"))["agents"]]
+        assert names == ["punie", "ide-aa11"]
+
+
+async def test_agents_without_a_name_do_not_share_sessions(run_hub: Any) -> None:
+    async with run_hub() as running, dialled(running, "s1") as one, dialled(running, "s1") as two:
+        one.say("s1", "first")
+        two.say("s1", "second")
+        await summary(running, "s1", snippet="first", agent="ide")
+        await summary(running, "s1", snippet="second", agent="ide-2")
+
+
+@pytest.mark.parametrize("query", ["?name=a/b", "?id=xyz", f"?client={'x' * 101}", "?name=punie"])
+async def test_who_says_odd_things_about_itself_is_not_let_in(run_hub: Any, query: str) -> None:
+    async with run_hub() as running:
+        await running.ready()
+        if query == "?name=punie":  # an agent of the hub: found out when the socket is there
+            url = running.address.url.replace("http", "ws") + "/agents" + query
+            headers = {"Authorization": f"Bearer {running.address.token}"}
+            puppet = Puppet(await dial(url, headers=headers, give_up=0.1))
+            await puppet.start("s1")
+            await asyncio.wait_for(puppet.gone.wait(), 30)
+            assert [one["name"] for one in (await running.get("/api/overview"))["agents"]] == [
+                "punie"
+            ]
+            await puppet.aclose()
+            return
+        with pytest.raises(DialError, match="400"):
+            async with dialled(running, query=query):
+                pass
 
 
 async def test_an_agent_that_comes_back_doubles_nothing(run_hub: Any) -> None:

@@ -14,6 +14,7 @@ from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from punie.acp.errors import DialError
 from punie.acp.transports.websocket import Endpoint, Keepalive, dial
 
 Serving = Callable[..., AbstractAsyncContextManager[Any]]
@@ -336,3 +337,56 @@ async def test_a_handler_that_is_cancelled_leaves_a_connection_that_can_be_resum
         assert len(handlers) == 2
         await transport.aclose()
         await endpoint.aclose()
+
+
+async def test_headers_are_made_anew_for_each_socket(
+    serving: Serving, collector: Callable[[], Any], frames: Callable[[], Any]
+) -> None:
+    made: list[str] = []
+
+    async def headers() -> dict[str, str]:
+        made.append("once")
+        return {"X-Try": str(len(made))}
+
+    served, here = collector(), frames()
+    async with serving(Endpoint(served)) as place:
+        place.wire.cuts = [(300, 2**60)]
+        transport = await dial(place.url, headers=headers)
+        await transport.open(here)
+        _, there = await served.first()
+        transport.send(b"x" * 1000)
+        await there.at_least(1)
+        assert len(made) == place.wire.connections
+        await transport.aclose()
+        await there.over.wait()
+
+
+async def test_who_is_not_trusted_any_more_is_not_dialled_again(
+    serving: Serving, collector: Callable[[], Any], frames: Callable[[], Any]
+) -> None:
+    """The token must not go to whoever took the port of a server that died."""
+    tries: list[str] = []
+
+    async def headers() -> dict[str, str]:
+        tries.append("once")
+        if len(tries) > 1:
+            raise DialError("there", "it is somebody else")
+        return {}
+
+    served, here = collector(), frames()
+    async with serving(Endpoint(served, hold=0.1)) as place:
+        transport = await dial(place.url, headers=headers)
+        await transport.open(here)
+        await served.first()
+        place.wire.cut()
+        await asyncio.wait_for(here.over.wait(), 20)
+        assert place.wire.connections == 1
+        await transport.aclose()
+
+
+async def test_headers_that_refuse_leave_nothing_open() -> None:
+    async def headers() -> dict[str, str]:
+        raise DialError("there", "it is somebody else")
+
+    with pytest.raises(DialError, match="somebody else"):
+        await dial("ws://127.0.0.1:1", headers=headers)

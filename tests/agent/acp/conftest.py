@@ -168,7 +168,9 @@ class Process:
                 pipe.close()
 
     def open(self, project: Path) -> str:
-        self.ask("initialize", {"protocolVersion": 1, "clientCapabilities": {}})
+        info = {"name": "editor", "title": "Test Editor", "version": "1"}
+        hello = {"protocolVersion": 1, "clientCapabilities": {}, "clientInfo": info}
+        self.ask("initialize", hello)
         return self.ask("session/new", {"cwd": str(project), "mcpServers": []})["sessionId"]
 
     def prompt(self, session_id: str, text: str) -> int:

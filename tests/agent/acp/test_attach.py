@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from punie.acp.errors import DialError
 from punie.agent.acp import attach
 from punie.agent.acp.attach import find_hub, keep_attached
 from punie.agent.runtime import Runtime
@@ -18,6 +19,9 @@ from punie.agent.testing import Answers
 from punie.http.app import serving
 from punie.http.config import HubState, Settings, write_state
 from punie.http.hub import Hub, open_hub
+
+EDITOR = "Test Editor 1"
+"""What the editor of another process calls itself."""
 
 
 @asynccontextmanager
@@ -63,6 +67,9 @@ async def test_the_hub_shows_an_editors_session_and_answers_for_it(
         session_id = await asyncio.to_thread(process.open, project)
         (summary,) = await until(hub.sessions.all)
         assert (summary.session_id, summary.cwd) == (session_id, str(project))
+        (agent,) = hub.fleet.views()
+        assert (agent.client, agent.project) == (EDITOR, str(project))
+        await until(lambda: hub.sessions.all()[0].client == EDITOR)
         await until(lambda: hub.sessions.all()[0].attached)
         prompt = process.prompt(session_id, "write b.txt hello")
         question = await asyncio.to_thread(process.until, method="session/request_permission")
@@ -161,8 +168,53 @@ async def test_the_file_is_read_as_the_hub_writes_it(tmp_path: Path) -> None:
     write_state(HubState(url="http://127.0.0.1:8765", token="secret", pid=os.getpid()), file)
     hub = find_hub(file)
     assert hub is not None
-    assert (hub.endpoint, hub.token) == ("ws://127.0.0.1:8765/agents", "secret")
+    assert hub.token == "secret"
+    told = hub.endpoint(name="ide", client="PyCharm 1", project="")
+    assert told == "ws://127.0.0.1:8765/agents?name=ide&client=PyCharm+1"
     assert "secret" not in repr(hub)
+
+
+class Stranger:
+    """Somebody else who listens where a dead hub did, and says what the test makes it say."""
+
+    def __init__(self, answer: bytes) -> None:
+        self.heard = b""
+        self._answer = answer
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.heard += await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(self._answer)}\r\n\r\n"
+        writer.write(head.encode() + self._answer)
+        writer.close()
+
+
+@pytest.mark.parametrize("answer", [b"", b"hello", b"{}", b'{"proof": ""}', b'{"proof": "0f"}'])
+async def test_who_took_the_port_of_a_dead_hub_never_hears_the_token(
+    environment, state, project, monkeypatch, answer: bytes
+) -> None:
+    """The number of the hub's process was taken, too: this one's."""
+    stranger = Stranger(answer)
+    server = await asyncio.start_server(stranger.serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    write_state(HubState(url=url, token="secret", pid=os.getpid()), state)
+    async with attached(environment, state, monkeypatch) as host:
+        host.open_session(project)
+        await until(lambda: stranger.heard.count(b"GET /proof") >= 2)
+    server.close()
+    assert b"secret" not in stranger.heard
+    assert b"/agents" not in stranger.heard
+
+
+async def test_a_proof_counts_for_the_hubs_own_place_alone(state: Path) -> None:
+    """Nobody elsewhere can pass on what a hub answered."""
+    async with running_hub(state):
+        hub = find_hub(state)
+        assert hub is not None
+        await asyncio.to_thread(attach.require_hub, hub)
+        other = hub.url.replace("127.0.0.1", "localhost")
+        elsewhere = attach.Hub(url=other, token=hub.token, pid=hub.pid)
+        with pytest.raises(DialError, match="does not prove"):
+            await asyncio.to_thread(attach.require_hub, elsewhere)
 
 
 @pytest.mark.parametrize("how", ["dead", "damaged", "readable", "folder"])

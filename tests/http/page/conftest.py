@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from punie.acp.transports.memory import pair
+from punie.http.agents.fleet import Visitor
 from punie.http.testing import Puppet
 
 CHROMIUM = shutil.which("chromium")
@@ -116,7 +117,7 @@ def attached(running: Any) -> Any:
         puppet = Puppet(theirs, **more)
         await puppet.start(*sessions)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(running.hub.fleet.attach(ours, name=name))
+            tasks.create_task(running.hub.fleet.attach(ours, Visitor(name=name)))
             for session_id in sessions:
                 await puppet.joined[session_id].wait()
             yield puppet

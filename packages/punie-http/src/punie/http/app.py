@@ -51,7 +51,7 @@ HEADERS = {
 }
 """On every answer. No script but the hub's own files, and no text can become one."""
 
-_OPEN = ("/static/",)
+_OPEN = ("/static/", "/proof")
 """What anybody may read who got past the host."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -110,13 +110,12 @@ async def serving(hub: Hub) -> AsyncGenerator[Address, None]:
     await runner.setup()
     try:
         await web.SockSite(runner, listening).start()
-        url = f"http://{_shown(settings.host)}:{port}"
-        state = HubState(url=url, token=token, pid=os.getpid())
+        state = HubState(url=door.url, token=token, pid=os.getpid())
         await asyncio.to_thread(write_state, state, settings.state)
         assert runner.server is not None
         watching = asyncio.create_task(app[CONNECTIONS].watch(runner.server))
         try:
-            yield Address(url, token)
+            yield Address(door.url, token)
         finally:
             watching.cancel()
     finally:
@@ -140,12 +139,6 @@ def _listen(host: str, port: int) -> socket.socket:
             host, port, "something else listens there" if taken else str(error)
         ) from error
     return listening
-
-
-def _shown(host: str) -> str:
-    if host in {"0.0.0.0", "::", ""}:
-        return "127.0.0.1"
-    return f"[{host}]" if ":" in host else host
 
 
 @web.middleware

@@ -7,12 +7,16 @@
 - A request that changes something must come from the hub's own page (`Origin`) or from a program.
 
 There is one token, so there is one kind of caller: who has it may do everything.
+
+The other way round, the hub proves to a program that it knows the token, before the program sends it:
+somebody else may listen where a hub died.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -26,6 +30,7 @@ Via: TypeAlias = Literal["page", "program"]
 Clock: TypeAlias = Callable[[], float]
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_NONCE = re.compile(r"[0-9a-f]{32,128}")
 ANYWHERE = frozenset({"0.0.0.0", "::", ""})
 """Addresses that mean every address of this machine."""
 
@@ -72,6 +77,8 @@ class Door:
         self._token = token.encode()
         self._cookie = hmac.new(self._token, b"punie cookie", hashlib.sha256).hexdigest()
         self._port = port
+        self.url = f"http://{_netloc('127.0.0.1' if host in ANYWHERE else host, port)}"
+        """Where the hub is, as its state file tells it."""
         names = LOOPBACK | ({host} - ANYWHERE)
         self._any_name = host in ANYWHERE
         self._hosts = frozenset(_netloc(name, port) for name in names)
@@ -137,6 +144,22 @@ class Door:
     def knows(self, token: str) -> bool:
         """Whether this is the token; takes as long for any wrong one."""
         return _same(token, self._token)
+
+    def prove(self, nonce: str) -> str:
+        """Prove that this is the hub of the token, at its own place.
+
+        The place is part of it, so that nobody elsewhere can pass on what this hub answered.
+
+        Args:
+            nonce: 16 to 64 bytes in hexadecimal, made by who asks.
+
+        Raises:
+            ApiError: It is none.
+        """
+        if not _NONCE.fullmatch(nonce):
+            raise ApiError("send a nonce of 16 to 64 bytes in hexadecimal")
+        asked = f"punie hub\n{self.url}\n{nonce}"
+        return hmac.new(self._token, asked.encode(), hashlib.sha256).hexdigest()
 
     def guessed(self) -> None:
         """Count a wrong token.

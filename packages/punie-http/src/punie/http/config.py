@@ -144,7 +144,8 @@ def read_state(path: Path) -> HubState | None:
 
     Returns:
         The hub, or `None` when no file is there or the process that wrote it is gone. A process
-        that took over the number of a dead hub is not noticed here: dialling then fails.
+        that took over the number of a dead hub is not noticed here: whoever dials asks for a proof
+        first (`punie.http.auth.Door.prove`).
 
     Raises:
         HubStateError: The file belongs to somebody else, is readable by others or is damaged.

@@ -16,6 +16,7 @@ import click
 
 from punie.acp.transports.base import Transport
 from punie.acp.transports.memory import pair
+from punie.http.agents.fleet import Visitor
 from punie.http.app import serving
 from punie.http.config import Settings
 from punie.http.errors import HubError, SettingError
@@ -56,7 +57,7 @@ async def serve_beside(connect: Callable[[Transport], Awaitable[None]], *, addre
 async def _attach(hub: Hub, connect: Callable[[Transport], Awaitable[None]]) -> None:
     ours, theirs = pair()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(hub.fleet.attach(ours, name=NAME))
+        tasks.create_task(hub.fleet.attach(ours, Visitor(name=NAME)))
         await connect(theirs)
 
 

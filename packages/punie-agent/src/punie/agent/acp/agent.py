@@ -48,7 +48,7 @@ class PunieAgent:
         *,
         model: str = "",
         shared: bool = False,
-        attach: Callable[[Host], Coroutine[Any, Any, None]] | None = None,
+        attach: Callable[[Host, str], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         """Begin.
 
@@ -58,7 +58,8 @@ class PunieAgent:
             model: What `--model` named, as far as that tells what can be advertised.
             shared: The host has other clients: it outlives this one, which is told of the sessions
                 that they open and close.
-            attach: Runs beside the sessions once there are some, until the client is gone.
+            attach: Runs beside the sessions once there are some, until the client is gone; it is told
+                what the client calls itself.
         """
         self._model = model
         self._shared = shared
@@ -229,8 +230,9 @@ class PunieAgent:
         if self._host is None:
             self._host = self._open_host()
             if self._attach is not None:
-                attach, host = self._attach, self._host
-                self._soon(lambda: attach(host))
+                attach, host, info = self._attach, self._host, self._client.info
+                name = "" if info is None else f"{info.title or info.name} {info.version}"
+                self._soon(lambda: attach(host, name))
         return self._host
 
     @property

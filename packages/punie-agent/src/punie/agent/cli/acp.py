@@ -30,14 +30,15 @@ def acp(model: str | None, no_attach: bool, http: str | None) -> None:
 
     page = None if http is None else _page()
 
-    async def attach(host: Host) -> None:
+    async def attach(host: Host, client: str) -> None:
         from punie.agent import config
         from punie.agent.acp import services
         from punie.agent.acp.attach import FILE, keep_attached
 
         async with asyncio.TaskGroup() as tasks:
             if not no_attach:
-                tasks.create_task(keep_attached(host, config.locations().state / FILE))
+                file = config.locations().state / FILE
+                tasks.create_task(keep_attached(host, file, client=client))
             if page is not None and http is not None:
                 tasks.create_task(services.run(page, host, address=http))
 

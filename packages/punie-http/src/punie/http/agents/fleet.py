@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 import structlog
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from punie.acp.errors import AcpError
 from punie.acp.schema import v2
@@ -44,6 +44,30 @@ MAX_DIALLED = 500
 """Agents that may be dialled in at the same time."""
 
 
+DIALLED = "ide"
+"""What agents that dial in are called: mostly an IDE started them."""
+
+
+class Visitor(Struct, frozen=True, kw_only=True):
+    """Who dials in, as it says itself: the query of `/agents`."""
+
+    name: Annotated[str, Meta(pattern=r"^[\w.-]{0,40}$")] = ""
+    """Under what its sessions are kept. Agents that share one store of sessions give the same; without
+    one they are kept apart from those of all others that are there."""
+    id: Annotated[str, Meta(pattern=r"^[0-9a-f]{0,64}$")] = ""
+    """Its process, so that it has the same name in the hub when it comes back."""
+    client: Annotated[str, Meta(max_length=100)] = ""
+    """Whose agent it is, such as `PyCharm 2026.1`."""
+    project: Annotated[str, Meta(max_length=1000)] = ""
+    """The folder that is worked on there."""
+
+
+_NOBODY = Visitor()
+
+SHOWN = 6
+"""Digits of a process's id in its agent's name."""
+
+
 class AgentView(Struct, frozen=True, kw_only=True):
     """An agent in the overview. The field names are those of the API."""
 
@@ -53,14 +77,21 @@ class AgentView(Struct, frozen=True, kw_only=True):
     title: str = ""
     """What it calls itself."""
     version: str = ""
+    client: str = ""
+    """Of one that dialled in: the program that started it, such as an IDE."""
+    project: str = ""
+    """The folder that is worked on there."""
     problem: str = ""
     """Why it is not there."""
     restarts: int = 0
 
 
 class _Agent:
-    def __init__(self, name: str, kind: Kind, link: Link) -> None:
+    def __init__(self, name: str, kind: Kind, link: Link, visitor: Visitor) -> None:
         self.name = name
+        self.visitor = visitor
+        self.leave = asyncio.Event()
+        self.left = asyncio.Event()
         self.kind: Kind = kind
         self.link = link
         self.condition: Condition = "starting"
@@ -76,6 +107,8 @@ class _Agent:
             condition=self.condition,
             title="" if info is None else info.title or info.name,
             version="" if info is None else info.version,
+            client=self.visitor.client,
+            project=self.visitor.project,
             problem=self.problem,
             restarts=self.restarts,
         )
@@ -178,30 +211,46 @@ class Fleet:
         for task in self._supervised:
             task.cancel()
 
-    async def attach(self, transport: Transport, *, name: str) -> None:
+    async def attach(self, transport: Transport, visitor: Visitor) -> None:
         """Talk to an agent that dialled in, until it is gone.
 
         Args:
             transport: Opened and closed here.
-            name: What such agents are called; made unique. Their sessions share it, so that a
-                session is the same one when its agent dials in again.
+            visitor: Who it is. One that is here already and comes again takes its own place.
 
         Raises:
-            ConflictError: There are too many.
+            ConflictError: There are too many, or an agent of the hub has its name.
         """
         dialled = [one for one in self._agents.values() if one.kind == "dialled"]
         if len(dialled) >= MAX_DIALLED:
             raise ConflictError(f"{MAX_DIALLED} agents are dialled in: that is the limit")
-        agent = self._add(self._unique(name), "dialled", joins=True, home=name)
+        taken = self._agents.get(visitor.name)
+        if taken is not None and taken.kind != "dialled":
+            raise ConflictError(f"an agent of the hub is called {visitor.name}")
+        if visitor.id:
+            name = f"{visitor.name or DIALLED}-{visitor.id[:SHOWN]}"
+            before = self._agents.get(name)
+            if before is not None and before.visitor.id == visitor.id:
+                before.leave.set()
+                await before.left.wait()
+        else:
+            name = visitor.name or DIALLED
+        name = self._unique(name)
+        agent = self._add(name, "dialled", joins=True, home=visitor.name or name, visitor=visitor)
+        leaving = asyncio.create_task(_leave(agent, transport))
         try:
             await self._run(agent, transport)
         finally:
+            leaving.cancel()
             self._become(agent, "gone")
             del self._agents[agent.name]
+            agent.left.set()
 
-    def _add(self, name: str, kind: Kind, *, joins: bool, home: str) -> _Agent:
-        link = Link(home, self._sessions, self._inbox, joins=joins)
-        agent = self._agents[name] = _Agent(name, kind, link)
+    def _add(
+        self, name: str, kind: Kind, *, joins: bool, home: str, visitor: Visitor = _NOBODY
+    ) -> _Agent:
+        link = Link(home, self._sessions, self._inbox, joins=joins, client=visitor.client)
+        agent = self._agents[name] = _Agent(name, kind, link, visitor)
         self._tell(agent)
         return agent
 
@@ -260,3 +309,9 @@ class Fleet:
 
     def _tell(self, agent: _Agent) -> None:
         self._feed.tell([state_frame("agent", msgspec.json.encode(agent.view()))])
+
+
+async def _leave(agent: _Agent, transport: Transport) -> None:
+    """End a connection whose agent came again over another one."""
+    await agent.leave.wait()
+    await transport.aclose()

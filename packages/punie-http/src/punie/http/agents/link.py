@@ -58,14 +58,18 @@ class Link:
         sessions: Where updates go.
         inbox: Where questions go.
         joins: Whether the agent's own live sessions are joined, as those of a dialled agent are.
+        client: The program that started the agent, such as an IDE.
 
     Attributes:
         info: What the agent calls itself; nothing before `initialize`.
         capabilities: What it can do.
     """
 
-    def __init__(self, name: str, sessions: Sessions, inbox: Inbox, *, joins: bool) -> None:
+    def __init__(
+        self, name: str, sessions: Sessions, inbox: Inbox, *, joins: bool, client: str = ""
+    ) -> None:
         self.name = name
+        self._client = client
         self.info: v2.Implementation | None = None
         self.capabilities = v2.AgentCapabilities()
         self._sessions = sessions
@@ -150,8 +154,11 @@ class Link:
 
     def _known(self, summary: Summary) -> None:
         """A session of an earlier connection; it is opened when something is asked of it."""
-        self._sessions.opened(
-            self.name, summary.session_id, cwd=summary.cwd, title=None, driver=self
+        self._opened(summary.session_id, summary.cwd, None)
+
+    def _opened(self, session_id: str, cwd: str, title: str | None) -> SessionKey:
+        return self._sessions.opened(
+            self.name, session_id, cwd=cwd, title=title, client=self._client, driver=self
         )
 
     # Commands
@@ -169,7 +176,7 @@ class Link:
         """
         request = v2.NewSessionRequest(cwd=cwd, mcp_servers=list(servers))
         answer = await self._call(lambda agent: agent.new_session(request))
-        key = self._sessions.opened(self.name, answer.session_id, cwd=cwd, title=None, driver=self)
+        key = self._opened(answer.session_id, cwd, None)
         self._keys[answer.session_id] = key
         await self._offer(key, answer.config_options, answer.available_commands)
         for update in self._early.pop(answer.session_id, ()):
@@ -242,7 +249,7 @@ class Link:
         agent = self._agent
         if agent is None:
             raise ConflictError(f"the agent {self.name} is not connected")
-        key = self._sessions.opened(self.name, session_id, cwd=cwd, title=title, driver=self)
+        key = self._opened(session_id, cwd, title)
         replayed = self._replays[session_id] = Transcript()
         if agent.replays:
             self._early.pop(session_id, None)  # the replay holds it

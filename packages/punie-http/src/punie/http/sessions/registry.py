@@ -143,17 +143,33 @@ class Sessions:
     # What agents tell
 
     def opened(
-        self, agent: str, session_id: str, *, cwd: str, title: str | None, driver: Driver
+        self,
+        agent: str,
+        session_id: str,
+        *,
+        cwd: str,
+        title: str | None,
+        driver: Driver,
+        client: str = "",
     ) -> SessionKey:
-        """An agent has a session: a new one, or one that is known."""
+        """An agent has a session: a new one, or one that is known.
+
+        Args:
+            agent: Under whose name it is kept.
+            session_id: The agent's own.
+            cwd: Its folder.
+            title: What it is called, if the agent told.
+            driver: Takes commands for it.
+            client: The program that started the agent, such as an IDE.
+        """
         key = self._store.key_of(agent, session_id, cwd=cwd, at=self._clock())
         summary = self._summaries.get(key)
         if summary is None:
             summary = Summary(key=key, agent=agent, session_id=session_id, cwd=cwd)
             self._summaries[key] = summary
-            self.record(key, "opened", {"cwd": cwd, "title": title})
-        elif summary.closed:
-            self.record(key, "opened", {"title": title})
+            self.record(key, "opened", {"cwd": cwd, "title": title, "client": client})
+        elif summary.closed or client != summary.client:
+            self.record(key, "opened", {"title": title, "client": client})
         elif title and title != summary.title:
             self.record(key, "update", {"sessionUpdate": "session_info_update", "title": title})
         self._drivers[key] = driver

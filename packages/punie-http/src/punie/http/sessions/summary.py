@@ -76,6 +76,8 @@ class Summary(Struct, kw_only=True):
     session_id: str
     cwd: str
     title: str = ""
+    client: str = ""
+    """The program that started its agent, such as an IDE."""
     attached: bool = False
     """Whether its agent is connected and has it open."""
     working: Literal["idle", "running", "requires_action"] | str = "idle"
@@ -149,6 +151,7 @@ class Summary(Struct, kw_only=True):
             case "opened":
                 self.closed = False
                 self.title = body.get("title") or self.title
+                self.client = body.get("client", self.client)
             case "closed":
                 self.closed = True
                 self._end_turn(event.at)

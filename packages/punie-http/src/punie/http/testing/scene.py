@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from punie.acp.transports.memory import pair
+from punie.http.agents.fleet import Visitor
 from punie.http.hub import Hub
 from punie.http.testing.puppet import Puppet
 
@@ -142,7 +143,7 @@ async def _attach(
     ours, theirs = pair()
     puppet = Puppet(theirs, cwd=cwd)
     await puppet.start(*sessions)
-    tasks.create_task(hub.fleet.attach(ours, name=name))
+    tasks.create_task(hub.fleet.attach(ours, Visitor(name=name)))
     for session in sessions:
         await puppet.joined[session].wait()
     return puppet

@@ -6,9 +6,9 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import aiohttp
 
@@ -26,6 +26,9 @@ from punie.acp.transports.websocket.transport import (
 
 log: logging.Logger = logging.getLogger("punie.acp")
 
+Headers: TypeAlias = Mapping[str, str] | Callable[[], Awaitable[Mapping[str, str]]]
+"""Headers of requests, or what makes them before each attempt to connect."""
+
 _SLOWEST = 5.0
 """Seconds between two attempts at most."""
 
@@ -42,7 +45,7 @@ class _Answer(NamedTuple):
 async def dial(
     url: str,
     *,
-    headers: Mapping[str, str] | None = None,
+    headers: Headers | None = None,
     max_frame: int = MAX_FRAME,
     keepalive: Keepalive = Keepalive(),  # noqa: B008  # immutable
     timeout: float = 10.0,
@@ -55,7 +58,9 @@ async def dial(
 
     Args:
         url: Such as `ws://127.0.0.1:8765/acp`.
-        headers: Sent with every request, such as `Authorization`; never logged.
+        headers: Sent with every request, such as `Authorization`; never logged. A function that makes
+            them is called before each attempt, also when a lost socket is replaced, and may first
+            look at who listens there: what it raises as `DialError` ends the attempts.
         max_frame: Bytes in the longest frame that is accepted.
         keepalive: How to notice that the server is gone.
         timeout: Seconds for one attempt.
@@ -65,7 +70,7 @@ async def dial(
         A connected transport, for `connect` or `serve` to open.
 
     Raises:
-        DialError: The server cannot be reached, or it refuses.
+        DialError: The server cannot be reached, it refuses, or `headers` does.
     """
     dialler = _Dialler(url, headers or {}, max_frame=max_frame, timeout=timeout)
     try:
@@ -83,10 +88,9 @@ async def dial(
 class _Dialler:
     """Makes sockets to one URL. Cookies that the server sets come back to it, as the draft asks."""
 
-    def __init__(
-        self, url: str, headers: Mapping[str, str], *, max_frame: int, timeout: float
-    ) -> None:
+    def __init__(self, url: str, headers: Headers, *, max_frame: int, timeout: float) -> None:
         self._url = url
+        self._headers = headers
         self._max_frame = max_frame
         self._timeout = timeout
         self._response: aiohttp.ClientResponse | None = None
@@ -94,7 +98,6 @@ class _Dialler:
         trace = aiohttp.TraceConfig()
         trace.on_request_end.append(self._keep_response)
         self._session = aiohttp.ClientSession(
-            headers=dict(headers),
             cookie_jar=aiohttp.CookieJar(unsafe=True),  # also from a server that has no name
             trace_configs=[trace],
         )
@@ -107,6 +110,7 @@ class _Dialler:
             received: Frames taken on it so far.
 
         Raises:
+            DialError: The headers are refused.
             aiohttp.ClientError: There is no server, or it refuses (`WSServerHandshakeError`).
             OSError: It cannot be reached.
             ValueError: The URL is none.
@@ -116,6 +120,8 @@ class _Dialler:
         if connection_id:
             headers[CONNECTION_ID] = connection_id
         async with asyncio.timeout(self._timeout):
+            more = await self._headers() if callable(self._headers) else self._headers
+            headers = {**more, **headers}
             socket = await self._session.ws_connect(
                 self._url,
                 headers=headers,
@@ -205,6 +211,9 @@ class _DialledTransport(WebSocketTransport):
             return "over"
         except aiohttp.WSServerHandshakeError as error:
             log.warning("a lost WebSocket cannot be replaced: the server says %s", error.status)
+            return "over"
+        except DialError as error:
+            log.warning("a lost WebSocket is not replaced: %s", error)
             return "over"
         if answer.taken is None or not self.rewind(answer.taken):
             log.warning("a lost WebSocket cannot be replaced: what is missing is not kept any more")
