@@ -47,6 +47,16 @@ async def test_what_is_chosen_is_what_the_next_session_begins_with(opened, edito
         assert current((await new_session(client, project)).config_options)["mode"] == "plan"
 
 
+async def test_planning_a_task_is_in_mode_plan_and_the_editor_shows_it(opened, editor) -> None:
+    async with opened(editor) as client:
+        await put(client, "mode", "edit")
+        client.updates.clear()
+        await client.ask("/plan write x.txt hello")
+        shown = [current(u.config_options)["mode"] for u in client.of(v1.ConfigOptionUpdate)]
+        await put(client, "mode", "edit")
+    assert shown == ["plan", "edit"]
+
+
 async def test_choosing_the_same_again_tells_nothing_and_takes_no_time(opened, editor) -> None:
     """Some editors choose every option again before each prompt."""
     async with opened(editor) as client:

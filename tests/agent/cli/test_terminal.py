@@ -7,7 +7,7 @@ import io
 import pytest
 
 from punie.agent.cli.terminal import Terminal
-from punie.agent.events import DiffContent, ToolCallUpdate
+from punie.agent.events import ChangedFile, DiffContent, FilesChanged, ToolCallUpdate
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,10 @@ def test_a_new_file_is_compared_with_nothing() -> None:
     terminal.see(ToolCallUpdate(tool_call_id="c", status="pending", content=(diff,)))
     terminal.changes("c")
     assert stream.getvalue().splitlines()[0] == "--- /dev/null"
+
+
+def test_what_a_turn_changed_is_listed() -> None:
+    stream = io.StringIO()
+    file = ChangedFile(path="/p/a.py", name="a.py", change="added")
+    Terminal(stream).see(FilesChanged(checkpoint=1, files=(file,)))
+    assert stream.getvalue() == "Changed a.py (new)\n"

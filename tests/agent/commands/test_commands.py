@@ -10,8 +10,10 @@ import pytest
 from punie.agent.commands import COMMANDS, find
 from punie.agent.events import (
     AgentMessageChunk,
+    Notice,
     PlanEntry,
     PlanUpdate,
+    SettingsUpdate,
     StateUpdate,
     ToolCallUpdate,
     UserMessage,
@@ -116,6 +118,40 @@ async def test_plan_shows_the_latest_plan(typed) -> None:
     steps = (PlanEntry(content="one", status="completed"), PlanEntry(content="two"))
     typed.session.events.append(PlanUpdate(entries=steps))
     assert await typed("/plan") == "[x] one\n[ ] two"
+
+
+async def test_plan_with_a_task_is_a_turn_in_mode_plan(typed, folder: Path) -> None:
+    await typed("/mode edit")
+    heard = typed.heard.of(SettingsUpdate)
+    text = await typed("/plan write x.txt hello")
+    assert "change nothing yet" in typed.heard.of(UserMessage)[-1].text
+    assert text
+    modes = [event.mode for event in typed.heard.of(SettingsUpdate)[len(heard) :]]
+    assert modes == ["plan", "edit"]
+    assert [notice.title for notice in typed.heard.of(Notice)] == ["Mode plan for this turn"]
+    assert typed.session.mode == "edit"
+
+
+async def test_changes_lists_what_a_turn_changed_and_shows_the_diff(typed, folder: Path) -> None:
+    assert "Nothing was changed" in await typed("/changes")
+    (folder / "old.txt").write_text("one\ntwo\n")
+    await typed("/mode bypass")
+    await typed("run printf '1\\n```\\n' > new.txt; rm old.txt; printf '\\377' > blob")
+    assert await typed("/changes") == (
+        "Changed last:\n\n"
+        "- `blob` added, not compared: `/undo blob` takes it back\n"
+        "- `new.txt` added (+2 -0): `/undo new.txt` takes it back\n"
+        "- `old.txt` deleted (+0 -2): `/undo old.txt` takes it back"
+    )
+    assert await typed("/changes new.txt") == (
+        "`new.txt` added (+2 -0): `/undo new.txt` takes it back\n\n"
+        "````diff\n--- /dev/null\n+++ b/new.txt\n@@ -0,0 +1,2 @@\n+1\n+```\n````"
+    )
+    assert "was not changed in this session" in await typed("/changes a.txt")
+    await typed("/undo old.txt")
+    assert (folder / "old.txt").read_text() == "one\ntwo\n"
+    assert (folder / "new.txt").exists()
+    assert "`old.txt` added (+2 -0)" in await typed("/changes")
 
 
 async def test_skills_are_listed_and_broken_ones_with_their_reason(typed, folder: Path) -> None:

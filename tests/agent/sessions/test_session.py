@@ -7,11 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from punie.agent.errors import ModelUnavailableError
 from punie.agent.events import (
     AgentMessageChunk,
     AnyEvent,
     Progress,
+    SettingsUpdate,
     StateUpdate,
     UserMessage,
 )
@@ -178,3 +181,40 @@ async def test_whoever_comes_while_a_question_is_open_is_asked_too(
     assert silent.cancelled
     assert len(late.asked) == 1
     assert screen.text == "done"
+
+
+async def test_a_mode_for_one_turn_holds_in_it_alone_and_not_before_its_turn(
+    play: Callable[..., Any],
+) -> None:
+    begin = asyncio.Event()
+    script = [[Wait(begin), WRITE], ["one"], [WRITE], ["two"], [WRITE], ["three"]]
+    scene = play(script, mode="edit")
+    first = asyncio.ensure_future(scene.session.prompt("write"))
+    second = asyncio.ensure_future(scene.session.prompt("plan", mode="plan"))
+    third = asyncio.ensure_future(scene.session.prompt("write"))
+    await scene.heard.until(lambda: scene.heard.of(StateUpdate))
+    begin.set()
+    assert [(await turn).denied for turn in (first, second, third)] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"), [("read-only", []), ("plan", []), ("ask", ["plan", "ask"])]
+)
+async def test_a_mode_for_one_turn_is_never_freer_than_the_sessions(
+    play: Callable[..., Any], mode: str, told: list[str]
+) -> None:
+    scene = play([["hi"]], mode=mode)
+    await scene.session.prompt("plan", mode="plan")
+    assert [event.mode for event in scene.heard.of(SettingsUpdate)] == told
+    assert scene.session.mode == mode
+
+
+async def test_a_mode_that_a_person_chooses_meanwhile_stays(play: Callable[..., Any]) -> None:
+    begin = asyncio.Event()
+    scene = play([[Wait(begin), "hi"]], mode="edit")
+    turn = asyncio.ensure_future(scene.session.prompt("plan", mode="plan"))
+    await scene.heard.first(SettingsUpdate)
+    scene.session.mode = "read-only"
+    begin.set()
+    await turn
+    assert scene.session.mode == "read-only"

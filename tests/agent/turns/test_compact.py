@@ -19,7 +19,9 @@ from pydantic_ai.messages import (
 from punie.agent.events import CompactionUpdate
 from punie.agent.models.spec import ModelSpec
 from punie.agent.testing import Call
+from punie.agent.tools.catalog import CATALOG
 from punie.agent.turns.compact import compact, size_of
+from punie.agent.turns.window import changing_tools
 
 
 def turn(number: int, *, tool: str = "read_file", result: str = "x" * 2_000) -> list[ModelMessage]:
@@ -77,6 +79,41 @@ def test_every_prompt_stays_in_a_summary_that_has_no_room() -> None:
     assert shorter is not None
     assert [n for n in range(2, 29) if f"asked: prompt {n}" not in shorter.summary] == []
     assert "gave:" not in shorter.summary
+
+
+STEPS = "[x] find it\n[~] mend it, which gave: trouble\n[ ] test it"
+
+
+def planned(number: int, steps: str, result: str = "3 steps, 1 done") -> list[ModelMessage]:
+    call_id = f"p{number}"
+    return [
+        ModelRequest(parts=[UserPromptPart(f"plan {number}")]),
+        ModelResponse(parts=[ToolCallPart("plan", {"steps": steps}, call_id)]),
+        ModelRequest(parts=[ToolReturnPart("plan", result, call_id)]),
+        ModelResponse(parts=[TextPart("planned")]),
+    ]
+
+
+def test_the_latest_plan_stays_whole_in_a_summary_that_has_no_room() -> None:
+    failed = planned(3, "nothing", "error: the plan has no steps: write one per line")
+    messages = [*planned(1, "[ ] an older one"), *planned(2, STEPS), *failed, *turn(4), *turn(5)]
+    shorter = compact(messages, room=0)
+    assert shorter is not None
+    assert shorter.summary.endswith(f"- the plan:\n{STEPS}")
+    assert "an older one" not in shorter.summary
+    again = compact([*shorter.messages, *turn(6)], room=0)
+    assert again is not None
+    assert again.summary.count("- the plan:") == 1
+
+
+def test_a_plan_that_is_not_cut_is_not_repeated() -> None:
+    shorter = compact([*planned(1, STEPS), *turn(2), *planned(3, STEPS)], room=3_000)
+    assert shorter is not None
+    assert "- the plan:" not in shorter.summary
+
+
+def test_the_result_of_a_plan_is_never_cut() -> None:
+    assert changing_tools([CATALOG["plan"], CATALOG["read_file"]]) == {"plan"}
 
 
 def results(messages: list[ModelMessage]) -> list[str]:

@@ -94,7 +94,7 @@ class Updates:
             case Notice(severity=severity, title=title, description=description):
                 return v2.Notice(severity=severity, title=title, description=description or None)
             case FilesChanged():
-                undo = "/undo takes it back, /undo FILE a single file."
+                undo = "/changes shows it, /undo takes it back, /undo FILE a single file."
                 return v2.Notice(severity="info", title=event.headline(), description=undo)
             case Progress():
                 return self._step(event)

@@ -21,6 +21,7 @@ from punie.agent.events import (
     AnyEvent,
     CompactionUpdate,
     DiffContent,
+    FilesChanged,
     Notice,
     Progress,
     TextContent,
@@ -59,6 +60,8 @@ class Terminal:
                 self._tool(event)
             case Progress():
                 self._progress(event)
+            case FilesChanged():
+                self.line(event.headline())
             case Notice(title=title, description=description):
                 self.line(f"{title}. {description}" if description else title)
             case UsageUpdate(input_tokens=read) if read:

@@ -47,7 +47,15 @@ class Desk(NamedTuple):
     chooser: Chooser
 
 
-Run: TypeAlias = Callable[[Desk, str], Reply | str]
+class Instead(NamedTuple):
+    """A prompt for the model, in place of what was typed."""
+
+    text: str
+    mode: Mode | None = None
+    """The mode of its turn alone."""
+
+
+Run: TypeAlias = Callable[[Desk, str], Reply | Instead]
 """Takes what stands behind the command's name; gives the answer, or a prompt for the model."""
 
 
@@ -99,8 +107,10 @@ async def prompt(
         return await desk.session.prompt(text, images=images, message_id=message_id)
     command, argument = found
     answer = command.run(desk, argument)
-    if isinstance(answer, str):
-        return await desk.session.prompt(answer, images=images, message_id=message_id)
+    if isinstance(answer, Instead):
+        return await desk.session.prompt(
+            answer.text, images=images, message_id=message_id, mode=answer.mode
+        )
     return await desk.session.prompt(text, images=images, message_id=message_id, reply=answer)
 
 

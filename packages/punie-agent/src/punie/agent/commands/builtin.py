@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from punie.agent.commands.base import Command, Desk, said
-from punie.agent.commands.control import permissions
+from punie.agent.commands.base import Command, Desk, Instead, said
+from punie.agent.commands.control import changes, permissions
 from punie.agent.events import PlanUpdate, UsageUpdate
 from punie.agent.models.choices import DEFAULT
 from punie.agent.models.spec import ModelSpec
@@ -142,13 +142,13 @@ def _test(desk: Desk, argument: str) -> Reply:
     return reply
 
 
-def _review(desk: Desk, argument: str) -> str:
-    return f"{_REVIEW} {argument}".strip()
+def _review(desk: Desk, argument: str) -> Instead:
+    return Instead(f"{_REVIEW} {argument}".strip())
 
 
-def _plan(desk: Desk, argument: str) -> Reply | str:
+def _plan(desk: Desk, argument: str) -> Reply | Instead:
     if argument:
-        return _PLAN + argument
+        return Instead(_PLAN + argument, mode="plan")
 
     async def answer() -> str:
         plans = [event for event in desk.session.events if isinstance(event, PlanUpdate)]
@@ -186,6 +186,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType({
         ),
         Command("usage", "Tells the tokens used so far", _usage),
         Command("compact", "Shortens the conversation", _compact),
+        Command("changes", "Shows what the latest turn changed", changes, "[FILE]"),
         Command("undo", "Takes back what the latest turn changed", _undo, "[FILE]"),
         Command("review", "Reviews the uncommitted changes", _review, "[WHAT TO LOOK AT]"),
         Command("test", "Runs the tests", _test, "[PATH]"),

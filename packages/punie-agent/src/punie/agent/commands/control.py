@@ -1,14 +1,20 @@
-"""The commands about what a person allowed: listing it, and taking an answer back."""
+"""The commands about what was allowed and what was changed, and taking either back."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from punie.agent.commands.base import Desk, said
+from punie.agent.errors import UndoError
 from punie.agent.permissions.policy import MODE_DESCRIPTIONS
 from punie.agent.permissions.remembered import Remembered
 from punie.agent.permissions.rules import Rules
 from punie.agent.sessions.replies import Reply
+
+if TYPE_CHECKING:
+    from punie.agent.sessions.comparing import Compared
 
 FORGET, ALL = "forget", "all"
 
@@ -32,6 +38,33 @@ def permissions(desk: Desk, argument: str) -> Reply:
         return "\n".join(lines)
 
     return said(answer)
+
+
+def changes(desk: Desk, argument: str) -> Reply:
+    """Show what the latest turn changed, and how each file is taken back; of one file its diff."""
+
+    async def answer() -> str:
+        checkpoints = desk.session.checkpoints
+        if checkpoints is None:
+            raise UndoError("This session keeps nothing of what it changes.")
+        found = await checkpoints.compared(argument)
+        if argument and found[0].diff:
+            return f"{_changed(found[0])}\n\n{_fenced(found[0].diff)}"
+        return "\n".join(["Changed last:", "", *(f"- {_changed(one)}" for one in found)])
+
+    return said(answer)
+
+
+def _changed(one: Compared) -> str:
+    counts = f" (+{one.added} -{one.removed})" if one.diff else ""
+    back = f"`/undo {one.name}` takes it back" if one.kept else "too large to be taken back"
+    return f"`{one.name}` {one.state}{counts}: {back}"
+
+
+def _fenced(text: str) -> str:
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}diff\n{text}\n{fence}"
 
 
 def _rules(rules: Rules) -> list[str]:

@@ -28,6 +28,7 @@ from punie.agent.workspaces.base import HoldsTexts, Workspace
 
 if TYPE_CHECKING:
     from punie.agent.sessions.changes import Change, What
+    from punie.agent.sessions.comparing import Compared
     from punie.agent.sessions.journal import Journal
     from punie.agent.sessions.store import Store
 
@@ -175,6 +176,25 @@ class Checkpoints:
         if (told := self._told(summary)) is None:
             raise UndoError("There is nothing to take back: the files are what they were.")
         return told
+
+    async def compared(self, path: str = "") -> list[Compared]:
+        """Compare what the latest checkpoint changed with what is there now.
+
+        Args:
+            path: Only what was last done to this file.
+
+        Raises:
+            UndoError: Nothing was changed.
+            StoreError: What was kept cannot be read.
+        """
+        from punie.agent.sessions.comparing import compare
+
+        found: list[Compared] = []
+        for change in await self._chosen(path):
+            now = await self._look(Path(change.path))
+            name, kept = self._shown(change.path), change.kept
+            found.append(await asyncio.to_thread(compare, name, change.before, now, kept=kept))
+        return found
 
     async def _chosen(self, path: str) -> list[Change]:
         if not path:

@@ -30,6 +30,7 @@ from punie.agent.permissions.policy import Mode
 from punie.agent.sessions.brain import OpenBrain, SessionWorkspace, opened
 from punie.agent.sessions.callids import CallIds
 from punie.agent.sessions.memory import Memory
+from punie.agent.sessions.modes import for_a_turn
 from punie.agent.sessions.news import with_news
 from punie.agent.sessions.questions import Questions
 from punie.agent.sessions.readers import Listener, Readers
@@ -75,7 +76,7 @@ class Session:
         self._open_brain = open_brain
         self._record = record
         self._memory = Memory(record, past)
-        self._checkpoints = checkpoints
+        self.checkpoints = checkpoints
         self._goes_on = False
         self._readers = Readers()
         self._turns: list[Cancellation] = []
@@ -160,9 +161,9 @@ class Session:
         if cut is None:
             return
         self._goes_on = cut.asks
-        if self._checkpoints is not None:
+        if self.checkpoints is not None:
             told = [e.checkpoint for e in self.events if isinstance(e, FilesChanged)]
-            await self._checkpoints.go_on(told)
+            await self.checkpoints.go_on(told)
             if not cut.asks:
                 await self._tell_changes()
         for event in cut.closing:
@@ -180,15 +181,15 @@ class Session:
         Raises:
             UndoError: There is nothing to take back, or a file was changed since; nothing was done.
         """
-        if self._checkpoints is None:
+        if self.checkpoints is None:
             raise UndoError("This session keeps nothing that could be taken back.")
         async with self._between_turns():
-            changed = await self._checkpoints.undo(path)
+            changed = await self.checkpoints.undo(path)
             await self._deliver(changed)
         return changed
 
     async def _tell_changes(self) -> None:
-        changed = None if self._checkpoints is None else await self._checkpoints.end_turn()
+        changed = None if self.checkpoints is None else await self.checkpoints.end_turn()
         if changed is not None:
             await self._deliver(changed)
 
@@ -210,6 +211,7 @@ class Session:
         images: tuple[ImageContent, ...] = (),
         message_id: str = "",
         reply: Reply | None = None,
+        mode: Mode | None = None,
     ) -> TurnOutcome:
         """Run a prompt, after those that came before it.
 
@@ -218,14 +220,17 @@ class Session:
             images: What the person showed with it.
             message_id: By which its `UserMessage` is known, from `new_id`; made here by default.
             reply: Answers instead of the model, which hears nothing of it.
+            mode: The mode of this turn alone, unless the session's is stricter.
 
         Returns:
             How it ended, whatever happened; every event of the turn has been delivered.
         """
         message = UserMessage(message_id=message_id or new_id(), text=text, images=images)
-        return await self._queued(message, reply)
+        return await self._queued(message, reply, mode)
 
-    async def _queued(self, message: UserMessage | None, reply: Reply | None = None) -> TurnOutcome:
+    async def _queued(
+        self, message: UserMessage | None, reply: Reply | None = None, mode: Mode | None = None
+    ) -> TurnOutcome:
         cancellation = Cancellation()
         self._turns.append(cancellation)
         try:
@@ -233,7 +238,7 @@ class Session:
                 overtaken = message is None and not self._memory.unread
                 if cancellation.requested or overtaken:
                     return TurnOutcome(stop_reason="cancelled")
-                return await self._turn(message, cancellation, reply)
+                return await self._turn(message, cancellation, reply, mode)
         finally:
             self._turns.remove(cancellation)
 
@@ -282,7 +287,11 @@ class Session:
                 await self._record.end()
 
     async def _turn(
-        self, message: UserMessage | None, cancellation: Cancellation, reply: Reply | None
+        self,
+        message: UserMessage | None,
+        cancellation: Cancellation,
+        reply: Reply | None,
+        mode: Mode | None,
     ) -> TurnOutcome:
         async with Emitter(self._deliver) as emitter:
             self._emitter = emitter
@@ -291,7 +300,8 @@ class Session:
                     await emitter.emit(message)
                 await emitter.emit(StateUpdate(state="running"))
                 if reply is None:
-                    outcome = await self._think(message, cancellation, emitter)
+                    async with for_a_turn(self, mode):
+                        outcome = await self._think(message, cancellation, emitter)
                 else:
                     outcome = await replied(self, reply, cancellation, emitter)
                 await self._questions.withdraw(emitter)
@@ -346,7 +356,7 @@ class Session:
             claim_id=lambda call_id: claimed.pop(call_id, "") or self.call_ids.claim(call_id),
             keep=self._memory.keep,
             known={} if restored is None else restored.known,
-            watch=None if self._checkpoints is None else self._checkpoints.watch,
+            watch=None if self.checkpoints is None else self.checkpoints.watch,
         )
         with brain.told(on_progress):
             end = await run_turn(

@@ -239,7 +239,7 @@ HISTORY: tuple[AnyTool, ...] = (
 
 PLANNING: tuple[AnyTool, ...] = (
     Tool(
-        name="plan",
+        name=planning.NAME,
         kind="think",
         risk="read",
         description="Show the person the steps of the task and how far they are.",

@@ -11,6 +11,7 @@ from punie.agent.tools.base import Call
 from punie.agent.tools.paths import plural
 from punie.agent.tools.results import Result
 
+NAME = "plan"
 MOST = 50
 """Steps of a plan; nobody reads more."""
 _STEP = re.compile(r"\s*(?:[-*]\s+|\d+[.)]\s+)?(?:\[(?P<mark>[ xX~>-]?)\]\s*)?(?P<content>.*\S)\s*")

@@ -2,14 +2,15 @@
 
 Deterministic, so it costs no model call, and careful with the prefix cache: the first prompt and an
 older summary stay as they are, to the byte, and new lines are added behind them. Nothing is cut
-that has to last: the instructions and the plan are not part of these messages, and calls that
-changed something stay. When there is a need is `turns.window`'s business; nothing here counts
-tokens.
+that has to last: the instructions are not part of these messages, calls that changed something stay,
+and a summary ends with the plan as it was then. When there is a need is `turns.window`'s business;
+nothing here counts tokens.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ from pydantic_ai.messages import (
 )
 
 from punie.agent.models.history import prompt_text
+from punie.agent.tools.planning import NAME as PLAN
 
 HEADING = "So far, shortened to make room:"
 ELIDED = "\n[left out to make room: call again to read it]"
@@ -32,6 +34,8 @@ ELIDED = "\n[left out to make room: call again to read it]"
 IMAGE = 3_000
 """Bytes of text that cost a model about as many tokens as an image does: a guess on the safe side."""
 
+_STEPS = re.compile(r"\d+ steps?, ")
+"""How the result of a plan that was understood begins."""
 _MARK = "punie_summary"
 """Key in a response's metadata: this is a summary, not something that the model said."""
 _SHORT = 240
@@ -121,8 +125,12 @@ def _summarised(messages: Sequence[ModelMessage], room: int) -> tuple[list[Model
     earlier = ""
     if rest and _is_summary(rest[0]):
         earlier = _text_of(rest.pop(0)) + "\n"
-    lines = [*_lines(rest), *_lines([m for turn in taken[1:] for m in turn])]
-    summary = (earlier or f"{HEADING}\n") + "\n".join(_within(lines, room // 4))
+    shortened = [*rest, *(m for turn in taken[1:] for m in turn)]
+    plan = [] if _plan([m for turn in turns[kept:] for m in turn]) else _plan(shortened)
+    summary = (earlier or f"{HEADING}\n") + "\n".join([
+        *_within(_lines(shortened), room // 4),
+        *plan,
+    ])
     replaced = ModelResponse(parts=[TextPart(summary)], metadata={_MARK: True})
     return [first, replaced, *(m for turn in turns[kept:] for m in turn)], summary
 
@@ -168,6 +176,20 @@ def _lines(messages: Sequence[ModelMessage]) -> list[str]:
                 case _:
                     pass
     return lines
+
+
+def _plan(messages: Sequence[ModelMessage]) -> list[str]:
+    """Repeat the latest plan that the model made, whole; nothing when it made none."""
+    parts = [part for message in messages for part in message.parts]
+    made = {
+        part.tool_call_id
+        for part in parts
+        if isinstance(part, ToolReturnPart) and _STEPS.match(part.model_response_str())
+    }
+    for part in reversed(parts):
+        if isinstance(part, ToolCallPart) and part.tool_name == PLAN and part.tool_call_id in made:
+            return ["- the plan:", str(part.args_as_dict().get("steps", ""))]
+    return []
 
 
 def _within(lines: list[str], size: int) -> list[str]:

@@ -22,6 +22,7 @@ from punie.agent.errors import TurnFailedError
 from punie.agent.events import AnyEvent, CompactionUpdate
 from punie.agent.models.spec import ModelSpec
 from punie.agent.tools.base import Tool
+from punie.agent.tools.planning import NAME as PLAN
 from punie.agent.turns.compact import Compacted, compact, size_of
 from punie.agent.turns.context import TurnContext
 
@@ -30,8 +31,8 @@ _LEAST_ANSWER = 256
 
 
 def changing_tools(tools: Sequence[Tool[Any, Any]]) -> frozenset[str]:
-    """Name the tools whose results say what was changed: they outlast a compaction."""
-    return frozenset(tool.name for tool in tools if tool.risk == "write")
+    """Name the tools whose results say what was changed, or planned: they outlast a compaction."""
+    return frozenset(tool.name for tool in tools if tool.risk == "write" or tool.name == PLAN)
 
 
 def compact_now(

@@ -1,0 +1,37 @@
+"""The mode of one turn: stricter than the session's for as long as the turn takes, and told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from punie.agent.config import stricter
+from punie.agent.events import Notice, SettingsUpdate
+from punie.agent.permissions.policy import Mode
+
+if TYPE_CHECKING:
+    from punie.agent.sessions.session import Session
+
+
+@asynccontextmanager
+async def for_a_turn(session: Session, mode: Mode | None) -> AsyncGenerator[None]:
+    """Hold a session to a mode for one turn; what is kept of the session stays as it is.
+
+    Args:
+        session: Whose turn it is.
+        mode: Which; `None`, or one that is not stricter than the session's, changes nothing.
+    """
+    before = session.gate.mode
+    if mode is None or stricter(before, mode) == before:
+        yield
+        return
+    session.gate.mode = mode
+    await session.tell(SettingsUpdate(mode=mode, model=session.model))
+    await session.tell(Notice(severity="info", title=f"Mode {mode} for this turn"))
+    try:
+        yield
+    finally:
+        if session.mode == mode:  # else a person has chosen another one meanwhile
+            session.mode = before
+            await session.tell(SettingsUpdate(mode=before, model=session.model))
