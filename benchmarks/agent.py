@@ -14,6 +14,9 @@ once. Measured:
 - the time and the CPU from spawn to the first model request when everything is sent at once, and the
   memory after two prompts, over `python -c "import asyncio"`; n / 2 starts
 - twenty more sessions: time and memory of each
+- from cancelling a turn to its answer `cancelled`: while the model streams, until whose server sees
+  its connection closed, and while a question is open; n turns of each. Left out for an agent that
+  does not get there
 
 Figures are medians, with their quartiles. Two to three minutes with `--peers`, which measures agentao
 and fast-agent in the same run, one agent after the other; what does not install or does not answer is
@@ -144,6 +147,29 @@ def more_sessions(agent: AgentProcess) -> list[Figure]:
     ]
 
 
+def cancels(agent: AgentProcess, model: Model, n: int) -> list[Figure]:
+    """Cancel turns in their two slow moments."""
+    session_id = agent.session()
+    streaming: list[float] = []
+    closed: list[float] = []
+    asking: list[float] = []
+    for _ in range(n + 1):
+        model.begin("hold")
+        streaming.append(agent.cancel(session_id, "talk", at="update") * 1_000)
+        began = time.perf_counter()
+        if not model.closed.wait(10):
+            raise RuntimeError("the model's stream was not closed")
+        closed.append(streaming[-1] + (time.perf_counter() - began) * 1_000)
+        model.begin("edit")
+        asking.append(agent.cancel(session_id, "raise the value", at="question") * 1_000)
+        model.count -= 1  # the edit was not made
+    return [
+        Figure("cancel while it streams", streaming[1:], 10, "ms"),
+        Figure("  the model's stream closed", closed[1:], 10, "ms"),
+        Figure("cancel while a question is open", asking[1:], 10, "ms"),
+    ]
+
+
 def _python_alone(program: Program) -> int:
     """Measure the memory of an agent's interpreter, with asyncio, bytes."""
     python = Path(program.command[0]).parent / "python"
@@ -163,9 +189,15 @@ def measured(program: Program, model: Model, n: int) -> list[Figure]:
             figures = turns(agent, model, agent.session(), n)
             model.measure = None
             figures += more_sessions(agent)
+            figures += starts(program, model, n)
+            model.measure = None
+            try:
+                figures += cancels(agent, model, n)
+            except (RuntimeError, OSError) as error:
+                print(f"cancelling was not measured: {error}", file=sys.stderr)
         finally:
             agent.close()
-    return figures + starts(program, model, n)
+    return figures
 
 
 def main() -> int:

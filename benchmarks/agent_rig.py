@@ -17,7 +17,7 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 TIMEOUT = 60.0
@@ -131,7 +131,8 @@ class AgentProcess:
         self._cwd = str(cwd)
         self._next = 0
         self.updates: list[float] = []
-        self.denied = False
+        self._cancel_at = ""
+        self._cancel: tuple[str, float] = ("", 0.0)
 
     def call(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         """Send a request, serve the agent's own ones, and give the answer."""
@@ -154,6 +155,7 @@ class AgentProcess:
                 kind = frame["params"]["update"]["sessionUpdate"]
                 if kind == "agent_message_chunk":
                     self.updates.append(time.perf_counter())
+                    self._cancel_once("update")
             elif "method" in frame and "id" in frame:
                 self._serve(frame)
             elif frame.get("id") == wanted:
@@ -163,7 +165,9 @@ class AgentProcess:
         raise RuntimeError(f"the agent ended before it answered {method}")
 
     def _serve(self, frame: dict[str, Any]) -> None:
-        if frame["method"] == "session/request_permission":
+        if frame["method"] == "session/request_permission" and self._cancel_once("question"):
+            self._write({"id": frame["id"], "result": {"outcome": {"outcome": "cancelled"}}})
+        elif frame["method"] == "session/request_permission":
             options = frame["params"]["options"]
             option = next(o for o in options if o["kind"] == "allow_once")
             result = {"outcome": {"outcome": "selected", "optionId": option["optionId"]}}
@@ -195,6 +199,30 @@ class AgentProcess:
         if answer["stopReason"] != "end_turn":
             raise RuntimeError(f"the turn ended with {answer['stopReason']}")
         return time.perf_counter() - began
+
+    def cancel(self, session_id: str, text: str, *, at: Literal["update", "question"]) -> float:
+        """Run a turn and cancel it; the seconds from the cancelling to the turn's answer.
+
+        Args:
+            session_id: The session.
+            text: The prompt.
+            at: Cancel when its first text comes, or when it asks for a permission.
+        """
+        self.updates, self._cancel = [], (session_id, 0.0)
+        self._cancel_at = at
+        content = [{"type": "text", "text": text}]
+        answer = self.call("session/prompt", {"sessionId": session_id, "prompt": content})
+        if answer["stopReason"] != "cancelled":
+            raise RuntimeError(f"a turn that was cancelled ended with {answer['stopReason']}")
+        return time.perf_counter() - self._cancel[1]
+
+    def _cancel_once(self, at: str) -> bool:
+        if self._cancel_at != at:
+            return False
+        session_id, self._cancel_at = self._cancel[0], ""
+        self._cancel = (session_id, time.perf_counter())
+        self._write({"method": "session/cancel", "params": {"sessionId": session_id}})
+        return True
 
     def cpu(self) -> float:
         """CPU of the process and its children, those that have ended included, seconds."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ class Model:
     cpu: list[float] = field(default_factory=list[float])
     """CPU of the agent at each arrival."""
     first_chunk: float = 0.0
+    closed: threading.Event = field(default_factory=threading.Event)
+    """Set when a client goes away in the middle of an answer of the task `hold`."""
     measure: Callable[[], float] | None = None
     target: Path = Path()
     """The file that is read and edited."""
@@ -36,6 +40,20 @@ class Model:
         """Start a turn."""
         self.task, self.held, self.first_chunk = task, 0.0, 0.0
         self.arrivals, self.cpu = [], []
+        self.closed.clear()
+
+    def arrived(self) -> float:
+        """Note that a request came; when that was."""
+        self.arrivals.append(time.perf_counter())
+        if self.measure is not None:
+            self.cpu.append(self.measure())
+        return self.arrivals[-1]
+
+    def hold(self, connection: BufferedIOBase) -> bool:
+        """Say no more until the client closes the connection, when that is the task."""
+        if self.task == "hold" and not connection.read(1):
+            self.closed.set()
+        return self.task == "hold"
 
     def reply(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         """Decide what is streamed."""
@@ -105,10 +123,7 @@ def handler(model: Model) -> type[BaseHTTPRequestHandler]:
             if not self.path.endswith("/chat/completions"):
                 self._send(404, b"{}")
                 return
-            began = time.perf_counter()
-            model.arrivals.append(began)
-            if model.measure is not None:
-                model.cpu.append(model.measure())
+            began = model.arrived()
             body = json.loads(raw)
             deltas = model.reply(body)
             finish = "tool_calls" if "tool_calls" in deltas[0] else "stop"
@@ -123,6 +138,9 @@ def handler(model: Model) -> type[BaseHTTPRequestHandler]:
                     "finish_reason": None,
                 })
                 model.first_chunk = model.first_chunk or time.perf_counter()
+            self.close_connection = model.hold(self.rfile)
+            if self.close_connection:
+                return
             self._chunk({"index": 0, "delta": {}, "finish_reason": finish})
             self._write(b"data: [DONE]\n\n")
             self.wfile.write(b"0\r\n\r\n")

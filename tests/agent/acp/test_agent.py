@@ -182,37 +182,6 @@ async def test_an_unknown_choice_is_refused(opened: Open, config_id: str, value:
     assert refused.value.code == -32602
 
 
-async def test_a_cancelled_turn_answers_cancelled_and_the_next_one_works(opened: Open) -> None:
-    class Impatient(Editor):
-        async def session_update(self, params: v1.SessionNotification) -> None:
-            await super().session_update(params)
-            if self.text == "1 ":
-                await self.agent.cancel(self.session_id)
-
-    async with opened(Impatient()) as editor:
-        assert (await editor.ask("count slowly")).stop_reason == "cancelled"
-        assert (await editor.ask("hello")).stop_reason == "end_turn"
-
-
-async def test_cancelling_withdraws_an_open_question(opened: Open, project: Path) -> None:
-    class Silent(Editor):
-        withdrawn = False
-
-        async def request_permission(self, params: Any) -> Any:
-            await self.agent.cancel(self.session_id)
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                self.withdrawn = True
-                raise
-
-    async with opened(Silent(), NOTHING) as editor:
-        assert (await editor.ask("write b.txt text")).stop_reason == "cancelled"
-        assert editor.withdrawn
-    assert editor.of(v1.ToolCallUpdate)[-1].status == "failed"
-    assert not (project / "b.txt").exists()
-
-
 async def test_a_second_prompt_waits_for_the_first(opened: Open) -> None:
     async with opened(Editor()) as editor:
         first = asyncio.ensure_future(editor.ask("count slowly to 3"))

@@ -1,10 +1,11 @@
-"""The person stays in charge: cancelling is quick, also with a question open, and ends the model's work."""
+"""The person stays in charge: cancelling ends the turn and the model's work, also with a question open.
+
+How long that takes is measured by `benchmarks/agent.py`.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import statistics
-import time
 from typing import Any
 
 import pytest
@@ -17,53 +18,53 @@ from punie.agent.acp.agent import PunieAgent
 from punie.agent.runtime import Runtime
 from punie.agent.testing.fake_server import chunk, open_fake_server
 
-ROUNDS = 15
-AT_MOST = 0.01
-"""Seconds at the median."""
 
-
-async def cancelled(editor: Any, prompt: str, begun: Any) -> float:
-    """Cancel a prompt once it has begun; tell how long its answer took."""
+async def cancelled(editor: Any, prompt: str, begun: Any) -> None:
+    """Cancel a prompt once it has begun; nothing is told of it after its answer."""
     turn = asyncio.ensure_future(editor.ask(prompt))
     await editor.until(begun)
-    began = time.perf_counter()
     await editor.agent.cancel(editor.session_id)
     response = await turn
-    seconds = time.perf_counter() - began
     assert response.stop_reason == "cancelled"
-    editor.updates.clear()
-    return seconds
+    told = len(editor.updates)
+    assert (await editor.ask("hello")).stop_reason == "end_turn"
+    later = editor.updates[told:]
+    assert {type(one.update) for one in later} <= {
+        v1.UserMessageChunk,
+        v1.AgentMessageChunk,
+        v1.UsageUpdate,
+    }
 
 
-async def test_cancelling_is_answered_at_once(opened, editor) -> None:
+async def test_a_cancelled_answer_ends_there(opened, editor) -> None:
     async with opened(editor) as client:
-        said = lambda: client.of(v1.AgentMessageChunk)  # noqa: E731
-        times = [await cancelled(client, "count slowly", said) for _ in range(ROUNDS)]
-    print(f"cancel: {1000 * statistics.median(times):.1f} ms at the median of {ROUNDS}")
-    assert statistics.median(times) < AT_MOST
+        await cancelled(client, "count slowly", lambda: client.of(v1.AgentMessageChunk))
+    assert client.text.endswith("Hello from Punie's test model.")
+    assert "100" not in client.text
 
 
-async def test_cancelling_is_answered_at_once_while_a_question_is_open(
+async def test_cancelling_with_a_question_open_fails_the_call_before_the_turn_ends(
     opened, editor, project
 ) -> None:
     class Silent(type(editor)):
         """Never answers a question."""
 
         asked = 0
+        withdrawn = 0
 
         async def request_permission(self, params: Any) -> Any:
             self.asked += 1
             self.__dict__["changed"].set()
-            await asyncio.Event().wait()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                self.withdrawn += 1
+                raise
 
-    client_ = Silent()
-    async with opened(client_) as client:
-        times: list[float] = []
-        for number in range(1, ROUNDS + 1):
-            asked = lambda number=number: client.asked == number  # noqa: E731
-            times.append(await cancelled(client, "write b.txt hello", asked))
-    print(f"cancel with a question open: {1000 * statistics.median(times):.1f} ms at the median")
-    assert statistics.median(times) < AT_MOST
+    async with opened(Silent()) as client:
+        await cancelled(client, "write b.txt hello", lambda: client.asked == 1)
+        assert client.withdrawn == 1
+    assert client.of(v1.ToolCallUpdate)[-1].status == "failed"
     assert not (project / "b.txt").exists()
 
 
@@ -71,7 +72,7 @@ async def test_cancelling_closes_the_stream_of_the_models_server(
     editor, project, environment
 ) -> None:
     async with open_fake_server() as server:
-        server.scripts = [[chunk(content="begun"), asyncio.Event()]]
+        server.scripts = [[chunk(content="begun"), asyncio.Event()], [chunk(content="again")]]
 
         def make(transport: Any) -> Any:
             host = lambda: Runtime(model=f"local:{server.url}/fake", environ=environment)  # noqa: E731

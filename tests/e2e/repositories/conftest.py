@@ -360,7 +360,7 @@ class Seat(NamedTuple):
     session_id: str
 
     async def ask(self, text: str) -> v1.PromptResponse:
-        prompt = [v1.TextContent(text=text)]
+        prompt: list[v1.ContentBlock] = [v1.TextContent(text=text)]
         return await self.agent.prompt(v1.PromptRequest(session_id=self.session_id, prompt=prompt))
 
 

@@ -396,5 +396,9 @@ def _options(scope: _Scope) -> tuple[PermissionOption, ...]:
 
 
 def _short(text: str) -> str:
+    """Leave out the middle: a path ends in its file, and a command may end in what matters most."""
     line = " ".join(text.split())
-    return line if len(line) <= _LONGEST_NAME else f"{line[: _LONGEST_NAME - 1]}…"
+    if len(line) <= _LONGEST_NAME:
+        return line
+    half = _LONGEST_NAME // 2
+    return f"{line[:half]}…{line[half + 1 - _LONGEST_NAME :]}"
