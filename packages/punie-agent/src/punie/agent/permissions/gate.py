@@ -21,10 +21,7 @@ from punie.agent.permissions.remembered import Answers, Key, Remembered
 from punie.agent.permissions.remembered import Scope as Where
 from punie.agent.permissions.rules import NO_RULES, Rules
 from punie.agent.tools.base import Call, Said, Tool
-from punie.agent.tools.paths import display
-
-_LONGEST_NAME = 60
-"""Characters of a command or path that an option's name shows."""
+from punie.agent.tools.paths import display, short
 
 _NOBODY = ", and nobody is there to allow it"
 
@@ -316,12 +313,12 @@ class Gate:
         if tool.risk != "execute":
             key, name = (tool.name, *map(str, paths)), tool.name
             if paths:
-                name += f" of {_short(', '.join(display(call.workspace, path) for path in paths))}"
+                name += f" of {short(', '.join(display(call.workspace, path) for path in paths))}"
             return _Scope(key, name, "session")
         cwd = call.workspace.resolve(str(getattr(args, "cwd", "")))
-        name = f"`{_short(tool.title(args))}`"
+        name = f"`{short(tool.title(args))}`"
         if cwd != call.workspace.root:
-            name += f" in {_short(display(call.workspace, cwd))}"
+            name += f" in {short(display(call.workspace, cwd))}"
         key = (tool.name, str(getattr(args, "command", args)), str(cwd))
         return _Scope(key, name, "session" if self._standing.answers is None else "project")
 
@@ -393,12 +390,3 @@ def _options(scope: _Scope) -> tuple[PermissionOption, ...]:
             kind="reject_always",
         ),
     )
-
-
-def _short(text: str) -> str:
-    """Leave out the middle: a path ends in its file, and a command may end in what matters most."""
-    line = " ".join(text.split())
-    if len(line) <= _LONGEST_NAME:
-        return line
-    half = _LONGEST_NAME // 2
-    return f"{line[:half]}…{line[half + 1 - _LONGEST_NAME :]}"

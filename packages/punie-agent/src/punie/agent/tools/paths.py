@@ -11,6 +11,8 @@ from punie.agent.workspaces.base import Workspace
 
 _LONGEST = 300
 """Characters of a path that an error repeats."""
+_SHORT = 60
+"""Characters of a command or path that a name shows."""
 
 
 def display(workspace: Workspace, path: Path) -> str:
@@ -64,3 +66,12 @@ def plural(count: int, noun: str) -> str:
     if count == 1:
         return f"1 {noun}"
     return f"{count} {noun[:-2] + 'ches' if noun.endswith('ch') else noun + 's'}"
+
+
+def short(text: str) -> str:
+    """Leave out the middle: a path ends in its file, and a command may end in what matters most."""
+    line = " ".join(text.split())
+    if len(line) <= _SHORT:
+        return line
+    half = _SHORT // 2
+    return f"{line[:half]}…{line[half + 1 - _SHORT :]}"
