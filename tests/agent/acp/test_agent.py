@@ -41,6 +41,7 @@ async def test_only_what_works_is_advertised() -> None:
             resume=v1.SessionResumeCapabilities(),
             close=v1.SessionCloseCapabilities(),
             delete=v1.SessionDeleteCapabilities(),
+            additional_directories=v1.SessionAdditionalDirectoriesCapabilities(),
         ),
         auth=v1.AgentAuthCapabilities(logout=v1.LogoutCapabilities()),
     )

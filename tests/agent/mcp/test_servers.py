@@ -21,7 +21,7 @@ from punie.agent.mcp.server import McpServer
 from punie.agent.mcp.servers import McpServers
 from punie.agent.mcp.tools import risk_of
 from punie.agent.models.spec import ModelSpec
-from punie.agent.sessions.additions import connect_servers
+from punie.agent.sessions.additions import reach
 from punie.agent.testing import Answers, Call
 from punie.agent.tools.base import Call as ToolCall
 from punie.agent.tools.catalog import CATALOG
@@ -92,7 +92,7 @@ async def call(tools: Any, where: ToolCall, name: str, **arguments: Any) -> Any:
 
 async def test_a_model_calls_a_servers_tool(play: Callable[..., Any], server: McpServer) -> None:
     scene = play([[Call("a_add", {"a": 2, "b": 3})], ["five"]])
-    connect_servers(scene.session.services, scene.session.workspace, [server])
+    reach(scene.session, [server])
     outcome = await scene.session.prompt("2 + 3?")
     await scene.session.aclose()
     assert outcome.text == "five"
@@ -111,7 +111,7 @@ async def test_what_is_not_said_to_only_read_is_asked_about(
     person = Answers("reject_once")
     made = tmp_path / "made"
     scene = play([[Call("a_touch", {"path": str(made)})], ["no"]], person=person)
-    connect_servers(scene.session.services, scene.session.workspace, [server])
+    reach(scene.session, [server])
     outcome = await scene.session.prompt("make it")
     await scene.session.aclose()
     assert outcome.denied
@@ -198,7 +198,7 @@ async def test_a_broken_server_is_a_notice_and_the_others_work(
         monkeypatch.setattr("punie.agent.mcp.client.STARTING", 1.0)
     servers = [broken] if "within" in reason else [broken, stdio()]
     scene = play([["hi"], ["again"]])
-    connect_servers(scene.session.services, scene.session.workspace, servers)
+    reach(scene.session, servers)
     assert (await scene.session.prompt("hello")).text == "hi"
     assert (await scene.session.prompt("hello")).text == "again"
     await scene.session.aclose()
@@ -213,7 +213,7 @@ async def test_a_prompt_that_waits_for_a_slow_server_can_be_cancelled(
     play: Callable[..., Any],
 ) -> None:
     scene = play([["never"]])
-    connect_servers(scene.session.services, scene.session.workspace, [stdio("slow")])
+    reach(scene.session, [stdio("slow")])
     prompt = asyncio.ensure_future(scene.session.prompt("hello"))
     await scene.heard.first(StateUpdate)
     scene.session.cancel()
@@ -226,7 +226,7 @@ async def test_a_model_with_its_own_choice_of_tools_is_offered_no_others(
 ) -> None:
     spec = ModelSpec(spec="test", tools=("read_file(path)",))
     scene = play([["hi"]], spec=spec)
-    connect_servers(scene.session.services, scene.session.workspace, [stdio()])
+    reach(scene.session, [stdio()])
     await scene.session.prompt("hello")
     await scene.session.aclose()
     assert [tool.name for tool in scene.requests[0][1].function_tools] == ["read_file"]
@@ -278,11 +278,8 @@ async def test_the_ide_renames_where_it_offers_that(tmp_path: Path, form: str) -
     workspace = LocalWorkspace(tmp_path)
     where = ToolCall(workspace)
     log = tmp_path / "log.txt"
-    connect_servers(
-        where.services, workspace, [stdio(form, str(log), name="idea", script="an_ide.py")]
-    )
-    servers = where.services.find(McpServers)
-    assert servers is not None
+    idea = stdio(form, str(log), name="idea", script="an_ide.py")
+    servers = where.services.get(McpServers, lambda: McpServers([idea], workspace))
     await servers.tools()
     tool = CATALOG["rename_symbol"]
     args = tool.parse({"symbol": "shapes.Shape", "new_name": "Form"})
@@ -316,9 +313,7 @@ async def test_the_ide_is_asked_for_problems_first(tmp_path: Path) -> None:
     workspace = LocalWorkspace(tmp_path, programs=[Path(sys.executable).parent / "nowhere"])
     where = ToolCall(workspace)
     server = stdio("plain", str(tmp_path / "log.txt"), name="idea", script="an_ide.py")
-    connect_servers(where.services, LocalWorkspace(tmp_path), [server])
-    servers = where.services.find(McpServers)
-    assert servers is not None
+    servers = where.services.get(McpServers, lambda: McpServers([server], workspace))
     await servers.tools()
     tool = CATALOG["diagnostics"]
     result = await tool.run(where, tool.parse({"path": "shapes.py"}))

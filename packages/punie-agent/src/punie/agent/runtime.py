@@ -29,6 +29,7 @@ from punie.agent.sessions.journal import Journal
 from punie.agent.sessions.manager import Parts, Sessions, new_session_id
 from punie.agent.sessions.preferences import Preference, Preferences
 from punie.agent.sessions.session import Session
+from punie.agent.sessions.settings import read_servers
 
 if TYPE_CHECKING:
     from punie.agent.models.choices import ModelChoice
@@ -136,8 +137,13 @@ class Runtime:
             mode = settings.get("mode")
             chosen = mode if mode in MODES else _configured_mode(folder, self._environ)
             parts = self._parts(folder, chosen, settings.get("model", ""), workspace)
+            parts = parts._replace(servers=read_servers(settings.get("servers", [])))
+            folders = {str(path) for path in parts.workspace.roots}
+            known = {stored.cwd, *settings.get("folders", [])}
             if parts.standing is None or str(parts.workspace.root) != stored.cwd:
                 return parts  # what was allowed in one folder was not allowed in another
+            if not folders <= known:
+                return parts  # nor in one that came along
             earlier = remembered.of_session(settings.get("answers", []))
             return parts._replace(standing=structs.replace(parts.standing, earlier=earlier))
 

@@ -96,10 +96,10 @@ class PunieAgent:
         from punie.agent.acp.slash import available
         from punie.agent.sessions.manager import new_session_id
 
-        cwd = await _folder(params.cwd)
+        cwd, more = await _folder(params.cwd), await _more(params.additional_directories)
         session_id = new_session_id()
         with _told():
-            workspace = self._workspace(session_id, cwd)
+            workspace = self._workspace(session_id, cwd, more)
             session = self._open(cwd, session_id, workspace)
             options = options_of(session, self._here)
         connect(session, params.mcp_servers)
@@ -117,8 +117,8 @@ class PunieAgent:
 
         if isinstance(params.replay_from, v2.UnknownVariant):
             raise RequestError.invalid_params("unknown cursor", path="$.replayFrom")
-        cwd = await _folder(params.cwd)
-        workspace = self._workspace(params.session_id, cwd)
+        cwd, more = await _folder(params.cwd), await _more(params.additional_directories)
+        workspace = self._workspace(params.session_id, cwd, more)
         with _told(params.session_id):
             session = await self._here.load_session(params.session_id, cwd=cwd, workspace=workspace)
         connect(session, params.mcp_servers)
@@ -140,9 +140,9 @@ class PunieAgent:
         from punie.agent.acp.servers import connect
         from punie.agent.sessions.manager import new_session_id
 
-        cwd = await _folder(params.cwd)
+        cwd, more = await _folder(params.cwd), await _more(params.additional_directories)
         new_id = new_session_id()
-        workspace = self._workspace(new_id, cwd)
+        workspace = self._workspace(new_id, cwd, more)
         with _told(params.session_id):
             session = await self._here.fork_session(
                 params.session_id, new_id=new_id, cwd=cwd, workspace=workspace
@@ -290,11 +290,11 @@ class PunieAgent:
         if reader is not None:
             reader.detach()
 
-    def _workspace(self, session_id: str, cwd: Path) -> SessionWorkspace:
+    def _workspace(self, session_id: str, cwd: Path, more: list[Path]) -> SessionWorkspace:
         """The editor's texts and terminals when it has some (version 1 alone), else this disk."""
         from punie.agent.workspaces.local import LocalWorkspace
 
-        local = LocalWorkspace(cwd)
+        local = LocalWorkspace(cwd, more=more)
         if self._client.v1 is None:
             return local
         from punie.agent.workspaces.acp import AcpWorkspace
@@ -333,11 +333,16 @@ class PunieAgent:
             log.info("the models of this machine cannot be listed: %s", error)
 
 
-async def _folder(cwd: str) -> Path:
-    path = Path(cwd)
+async def _folder(named: str, *, place: str = "$.cwd") -> Path:
+    path = Path(named)
     if not path.is_absolute() or not await asyncio.to_thread(path.is_dir):
-        raise RequestError.invalid_params("must be an absolute, existing folder", path="$.cwd")
+        raise RequestError.invalid_params("must be an absolute, existing folder", path=place)
     return path
+
+
+async def _more(folders: list[str]) -> list[Path]:
+    places = (f"$.additionalDirectories[{index}]" for index in range(len(folders)))
+    return [await _folder(one, place=place) for one, place in zip(folders, places, strict=True)]
 
 
 @contextmanager

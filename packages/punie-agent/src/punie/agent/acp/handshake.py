@@ -50,6 +50,7 @@ def introduction(model: str = "", *, version: int | None = 2) -> v2.InitializeRe
         ),
         capabilities=v2.AgentCapabilities(
             session=_WithFork(
+                additional_directories=v2.SessionAdditionalDirectoriesCapabilities(),
                 delete=v2.SessionDeleteCapabilities(),
                 fork=v2.SessionDeleteCapabilities(),
                 mcp=mcp,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
 from punie.acp.errors import RequestError
 from punie.acp.schema import v2
 from punie.agent.sessions.manager import Sessions, UnknownCursorError
@@ -29,6 +31,7 @@ async def page(sessions: Sessions, params: v2.ListSessionsRequest) -> v2.ListSes
             v2.SessionInfo(
                 session_id=one.session_id,
                 cwd=one.cwd,
+                additional_directories=_folders(one.settings),
                 title=one.title or None,
                 updated_at=datetime.fromtimestamp(one.updated, UTC).isoformat(),
                 meta={LIVE: sessions.is_open(one.session_id)},
@@ -37,3 +40,7 @@ async def page(sessions: Sessions, params: v2.ListSessionsRequest) -> v2.ListSes
         ],
         next_cursor=read.next_cursor,
     )
+
+
+def _folders(settings: str) -> list[str]:
+    return [str(folder) for folder in msgspec.json.decode(settings).get("folders", [])]

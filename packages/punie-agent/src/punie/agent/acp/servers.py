@@ -17,19 +17,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def connect(session: Session, servers: Iterable[v2.McpServer]) -> None:
-    """Let a session reach the servers that its client passed; a session keeps its first ones.
+def connect(session: Session, named: Iterable[v2.McpServer]) -> None:
+    """Let a session reach the servers that its client passed, or those that it had when it passed none.
 
     Args:
         session: The session.
-        servers: From `session/new` or `session/resume`.
+        named: From `session/new` or `session/resume`; one that cannot be read is left out.
     """
-    read = [server for server in map(_read, servers) if server is not None]
-    if not read:
-        return
-    from punie.agent.sessions.additions import connect_servers
+    servers = [server for server in map(_read, named) if server is not None]
+    if servers or session.servers:
+        from punie.agent.sessions.additions import reach
 
-    connect_servers(session.services, session.workspace, read)
+        reach(session, servers)
 
 
 def _read(server: v2.McpServer) -> McpServer | None:

@@ -238,8 +238,10 @@ class Client:
             case "ping":
                 answer["result"] = {}
             case "roots/list":
-                root = self._workspace.root
-                answer["result"] = {"roots": [{"uri": root.as_uri(), "name": root.name}]}
+                roots = self._workspace.roots
+                answer["result"] = {
+                    "roots": [{"uri": root.as_uri(), "name": root.name} for root in roots]
+                }
             case method:
                 error = {"code": _METHOD_NOT_FOUND, "message": f"unknown method {method}"}
                 answer["error"] = error

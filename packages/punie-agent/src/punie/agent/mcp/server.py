@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 
-class McpServer(Struct, frozen=True, kw_only=True):
+class McpServer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One server. Headers and variables may hold secrets: they are never shown or logged."""
 
     name: str
@@ -19,3 +19,5 @@ class McpServer(Struct, frozen=True, kw_only=True):
     url: str = ""
     """With `http` and `sse`."""
     headers: dict[str, str] = {}
+    withheld: bool = False
+    """It had secrets, which were not kept, so it cannot be reached before a client names it again."""

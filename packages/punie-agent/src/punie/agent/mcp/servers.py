@@ -89,6 +89,11 @@ class McpServers:
         self._clients = [client for client in clients if client is not None]
 
     async def _open(self, server: McpServer) -> Client | None:
+        if server.withheld:
+            title = f"The MCP server {server.name} is left out"
+            why = "its variables or headers are not kept with a session, and the client named none now"
+            self.notices.append((title, why))
+            return None
         client = Client(server, self._workspace)
         try:
             await client.open()

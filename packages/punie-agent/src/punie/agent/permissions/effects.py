@@ -135,4 +135,5 @@ def _place(workspace: Workspace, named: str, path: Path) -> Place:
         resolved=path.as_posix(),
         named=Path(os.path.normpath(workspace.root / named)).as_posix(),
         root=workspace.root.as_posix(),
+        more=tuple(folder.as_posix() for folder in workspace.roots[1:]),
     )

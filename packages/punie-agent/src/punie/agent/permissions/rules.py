@@ -45,6 +45,8 @@ class Place(NamedTuple):
     """Absolute too, as the call names it: links not followed."""
     root: str
     """The session's folder, absolute."""
+    more: tuple[str, ...] = ()
+    """Further folders of the session, absolute: what is forbidden in the one is so in these."""
 
     @property
     def inside(self) -> str | None:
@@ -55,7 +57,8 @@ class Place(NamedTuple):
     def every_name(self) -> tuple[str, ...]:
         """All that a rule may call it."""
         absolute = dict.fromkeys((self.resolved, self.named))
-        relative = (_relative(path, self.root) for path in absolute)
+        roots = (self.root, *self.more)
+        relative = (_relative(path, root) for path in absolute for root in roots)
         return (*absolute, *(path for path in relative if path is not None))
 
 

@@ -6,6 +6,7 @@ model's own come with its spec.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 DEFAULT = """\
@@ -29,14 +30,20 @@ LONGEST_NOTES = 12_000
 """Characters, however large the window is."""
 
 
-def default_instructions(root: Path, notes: str = "") -> str:
+def default_instructions(root: Path, notes: str = "", *, more: Sequence[Path] = ()) -> str:
     """Write the default instructions for a session; what varies stands last, for prefix caches.
 
     Args:
         root: The session's folder.
         notes: What the project and the person add, from `read_notes` and the skills.
+        more: Further folders that belong to the session.
     """
-    return DEFAULT.format(root=root) + (f"\n\n{notes}" if notes else "")
+    return DEFAULT.format(root=root) + _tail(notes, more)
+
+
+def _tail(notes: str, more: Sequence[Path]) -> str:
+    folders = f"\nMore folders, by absolute path: {', '.join(map(str, more))}" if more else ""
+    return folders + (f"\n\n{notes}" if notes else "")
 
 
 def read_notes(root: Path, person: Path | None, *, window: int) -> str:
@@ -86,6 +93,6 @@ def _text(file: Path) -> str:
         return ""  # What cannot be read says nothing.
 
 
-def short_instructions(root: Path, notes: str = "") -> str:
+def short_instructions(root: Path, notes: str = "", *, more: Sequence[Path] = ()) -> str:
     """Write the instructions for a small model; see `default_instructions`."""
-    return SHORT.format(root=root) + (f"\n\n{notes}" if notes else "")
+    return SHORT.format(root=root) + _tail(notes, more)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from punie.agent.codemode import sandbox
 from punie.agent.events import Notice
@@ -28,6 +28,9 @@ from punie.agent.tools.services import Services
 from punie.agent.turns.emit import Emitter
 from punie.agent.turns.outcome import Cancellation
 from punie.agent.workspaces.base import Workspace
+
+if TYPE_CHECKING:
+    from punie.agent.sessions.session import Session
 
 
 class Additions:
@@ -64,18 +67,23 @@ class Additions:
         self.broken |= {f"The toolset {name}": why for name, why in broken.items()}
 
 
-def connect_servers(services: Services, workspace: Workspace, servers: Sequence[McpServer]) -> None:
+def reach(session: Session, named: Sequence[McpServer]) -> None:
     """Offer the tools of MCP servers from the next turn on; they end with the session.
 
-    Opening them begins at once, so that the first prompt finds them ready.
+    Opening them begins at once, so that the first prompt finds them ready. A session keeps its first
+    ones.
 
     Args:
-        services: The session's.
-        workspace: Where it works.
-        servers: As the client passed them; those of an earlier call stay.
+        session: The session.
+        named: As its client named them; when it named none, those that the session had.
     """
-    if servers:
-        services.get(McpServers, lambda: McpServers(servers, workspace)).begin()
+    servers = tuple(named) or session.servers
+    if not servers or session.services.find(McpServers) is not None:
+        return
+    session.services.get(McpServers, lambda: McpServers(servers, session.workspace)).begin()
+    if servers != session.servers:
+        session.servers = servers
+        session.keep_settings()
 
 
 async def with_additions(

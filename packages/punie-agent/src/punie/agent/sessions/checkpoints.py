@@ -125,13 +125,13 @@ class Checkpoints:
 
     @asynccontextmanager
     async def around_program(self) -> AsyncGenerator[None]:
-        """Find out what a program changes below the session's folder."""
+        """Find out what a program changes below the session's folders."""
         self._changing = True
-        before = await asyncio.to_thread(take, self._workspace.root, self._snapshot)
+        before = await asyncio.to_thread(take, self._workspace.roots, self._snapshot)
         try:
             yield
         finally:
-            after = await asyncio.to_thread(take, self._workspace.root, before)
+            after = await asyncio.to_thread(take, self._workspace.roots, before)
             self._snapshot = after
             try:
                 await self._journal.run(lambda store, _: self._end_program(store, before, after))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from punie.agent.errors import StoreError
+from punie.agent.mcp.server import McpServer
 from punie.agent.permissions.gate import Standing
 from punie.agent.permissions.policy import Mode
 from punie.agent.sessions.brain import OpenBrain, SessionWorkspace
@@ -69,6 +70,8 @@ class Parts(NamedTuple):
     """The rules and answers that hold in it."""
     model: str = ""
     """The model that was chosen for it; empty leaves it to the settings."""
+    servers: tuple[McpServer, ...] = ()
+    """The MCP servers that it had when it was kept."""
     traces: Path | None = None
     """The folder of traces, if the person wants them."""
 
@@ -85,6 +88,8 @@ class Sessions:
         self._journal = journal
         self._by_id: dict[str, Session] = {}
         self._loading = asyncio.Lock()
+        self._servers: dict[str, tuple[McpServer, ...]] = {}
+        """Of closed sessions, with the secrets that are not written."""
         self._watchers: list[tuple[Callable[[Session], None], Callable[[str], None]]] = []
 
     def __iter__(self) -> Iterator[Session]:
@@ -99,6 +104,7 @@ class Sessions:
         open_brain: OpenBrain,
         standing: Standing | None = None,
         model: str = "",
+        servers: tuple[McpServer, ...] = (),
         traces: Path | None = None,
     ) -> Session:
         """Begin a session in a workspace.
@@ -110,10 +116,11 @@ class Sessions:
             open_brain: Opens its model when the first turn begins.
             standing: The rules and answers that hold in it; none by default.
             model: The model that was chosen for it; empty leaves it to the settings.
+            servers: The MCP servers that it begins with.
             traces: The folder of traces, if the person wants them.
         """
-        parts = Parts(workspace, mode, open_brain, standing, model, traces)
-        fresh = _fresh(session_id, workspace.root, mode, model=model)
+        parts = Parts(workspace, mode, open_brain, standing, model, servers, traces)
+        fresh = _fresh(session_id, workspace, mode, model=model)
         session = self._made(fresh, parts)
         self._add(session)
         return session
@@ -185,7 +192,7 @@ class Sessions:
         if cursor is None:
             known = {one.session_id for one in stored}
             stored[:0] = [
-                _fresh(session.id, session.workspace.root, session.mode, title=session.title)
+                _fresh(session.id, session.workspace, session.mode, title=session.title)
                 for session in reversed(self._by_id.values())
                 if session.id not in known
                 and (not session.events or self._journal is None)
@@ -255,6 +262,8 @@ class Sessions:
         loaded = await self._journal.run(copy)
         if loaded is None:
             raise UnknownSessionError(session_id)
+        if session_id in self._by_id:
+            self._servers[new_id] = self._by_id[session_id].servers
         return await self._reopen(*loaded, put_together, asks=False)
 
     async def close(self, session_id: str) -> None:
@@ -264,6 +273,7 @@ class Sessions:
             UnknownSessionError: None of that id is open here.
         """
         session = self.get(session_id)
+        self._servers[session_id] = session.servers
         del self._by_id[session_id]
         for _, closed in list(self._watchers):
             closed(session_id)
@@ -285,6 +295,7 @@ class Sessions:
         was_open = session_id in self._by_id
         if was_open:
             await self.close(session_id)
+        self._servers.pop(session_id, None)
         if self._journal is None:
             return was_open
 
@@ -331,6 +342,7 @@ class Sessions:
             open_brain=parts.open_brain,
             standing=parts.standing,
             model=parts.model,
+            servers=self._servers.get(stored.session_id, parts.servers),
             record=record,
             past=past,
             checkpoints=checkpoints,
@@ -346,14 +358,17 @@ def _read(store: Store, owner: Owner, session_id: str) -> tuple[Stored, Past] | 
     return stored, Past(events, messages, told=stored.told, until=len(events))
 
 
-def _fresh(session_id: str, root: Path, mode: Mode, *, title: str = "", model: str = "") -> Stored:
+def _fresh(
+    session_id: str, workspace: SessionWorkspace, mode: Mode, *, title: str = "", model: str = ""
+) -> Stored:
     from punie.agent.sessions.store import Stored
 
     now = time.time()
-    settings = msgspec.json.encode({"mode": mode, "model": model}).decode()
+    folders = [str(folder) for folder in workspace.roots[1:]]
+    settings = msgspec.json.encode({"mode": mode, "model": model, "folders": folders}).decode()
     return Stored(
         session_id=session_id,
-        cwd=str(root),
+        cwd=str(workspace.root),
         title=title,
         created=now,
         updated=now,

@@ -25,6 +25,7 @@ from punie.agent.events import (
     StateUpdate,
     UserMessage,
 )
+from punie.agent.mcp.server import McpServer
 from punie.agent.permissions.gate import Ask, Gate, PermissionAnswer, PermissionAsk, Standing
 from punie.agent.permissions.policy import Mode
 from punie.agent.sessions.brain import OpenBrain, SessionWorkspace, opened
@@ -60,6 +61,7 @@ class Session:
         open_brain: OpenBrain,
         standing: Standing | None = None,
         model: str = "",
+        servers: tuple[McpServer, ...] = (),
         record: Record | None = None,
         past: Past | None = None,
         checkpoints: Checkpoints | None = None,
@@ -67,12 +69,14 @@ class Session:
         self.id = session_id
         self.workspace = workspace
         self.services = Services()
-        self.gate = Gate(mode, ask=self._ask, standing=standing, keep=self._keep_settings)
+        self.gate = Gate(mode, ask=self._ask, standing=standing, keep=self.keep_settings)
         self.events: list[AnyEvent] = [] if past is None else past.events
         """Everything that happened, in order; progress is shown but not kept."""
         self.title = last_title(self.events)
         self.model = model
         """The model that was chosen for it; empty when nobody did, and the settings decide."""
+        self.servers = servers
+        """The MCP servers that it reaches, or reached in an earlier process."""
         self._open_brain = open_brain
         self._record = record
         self._memory = Memory(record, past)
@@ -93,7 +97,7 @@ class Session:
     @mode.setter
     def mode(self, mode: Mode) -> None:
         self.gate.mode = mode
-        self._keep_settings()
+        self.keep_settings()
 
     def think_with(self, model: str, open_brain: OpenBrain) -> None:
         """Change the model from the next turn on; the conversation stays as it is.
@@ -103,11 +107,14 @@ class Session:
             open_brain: Opens it.
         """
         self.model, self._open_brain = model, open_brain
-        self._keep_settings()
+        self.keep_settings()
 
-    def _keep_settings(self) -> None:
+    def keep_settings(self) -> None:
+        """Write what it should start with when it is loaded."""
         if self._record is not None:
-            self._record.set_settings(mode=self.mode, model=self.model, answers=self.gate.answers)
+            from punie.agent.sessions.settings import settings_of
+
+            self._record.set_settings(**settings_of(self))
 
     @property
     def asking(self) -> bool:

@@ -1,6 +1,6 @@
-"""What a command changed: the files of a folder before and after it, as far as they can be kept.
+"""What a command changed: the files of some folders before and after it, as far as they can be kept.
 
-Walks as git sees the folder, so what is ignored (caches, environments) is not looked at. Contents are
+Walks as git sees each folder, so what is ignored (caches, environments) is not looked at. Contents are
 kept up to a budget; beyond it a change is still noticed, by size and time, but cannot be taken back.
 """
 
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,26 +31,25 @@ class _Seen(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """The files of a folder at one moment."""
+    """The files of some folders at one moment."""
 
-    root: Path
     files: dict[Path, _Seen]
     whole: bool
     """Every file was seen."""
 
 
-def take(root: Path, before: Snapshot | None = None) -> Snapshot:
-    """Look at all files of a folder.
+def take(roots: Sequence[Path], before: Snapshot | None = None) -> Snapshot:
+    """Look at all files of some folders.
 
     Args:
-        root: The folder, absolute.
-        before: An earlier look at it: what has not changed since is not read again.
+        roots: The folders, absolute.
+        before: An earlier look at them: what has not changed since is not read again.
     """
     files: dict[Path, _Seen] = {}
     room = MAX_KEPT
     known = before.files if before is not None else {}
     whole = True
-    for path in walk_files(root, budget=BUDGET):
+    for path in chain.from_iterable(walk_files(root, budget=BUDGET) for root in roots):
         if len(files) >= MAX_FILES:
             whole = False
             break
@@ -62,7 +62,7 @@ def take(root: Path, before: Snapshot | None = None) -> Snapshot:
             continue  # gone, or not ours to read
         files[path] = seen
         room -= len(seen.held.data or b"")
-    return Snapshot(root, files, whole)
+    return Snapshot(files, whole)
 
 
 def differences(before: Snapshot, after: Snapshot) -> Iterator[tuple[Path, Held, Held]]:

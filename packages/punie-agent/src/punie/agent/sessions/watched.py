@@ -50,12 +50,17 @@ class Watched:
         """The session's folder."""
         return self._workspace.root
 
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The session's folder, then further ones that belong to it."""
+        return self._workspace.roots
+
     def resolve(self, path: str) -> Path:
         """Turn a path as the model wrote it into an absolute one."""
         return self._workspace.resolve(path)
 
     def contains(self, path: Path) -> bool:
-        """Tell whether a resolved path lies in the root."""
+        """Tell whether a resolved path lies in one of the roots."""
         return self._workspace.contains(path)
 
     async def read_text(self, path: Path) -> str:

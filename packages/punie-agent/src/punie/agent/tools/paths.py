@@ -16,8 +16,8 @@ _SHORT = 60
 
 
 def display(workspace: Workspace, path: Path) -> str:
-    """Write a resolved path relative to the root; absolute when it lies outside."""
-    if workspace.contains(path):
+    """Write a resolved path relative to the session's folder; absolute when it lies elsewhere."""
+    if path.is_relative_to(workspace.root):
         return path.relative_to(workspace.root).as_posix()
     return path.as_posix()
 

@@ -117,8 +117,8 @@ class Coding(AbstractCapability[object]):
         spec = self._context.spec
         small = is_small(spec.name, spec.context_window)
         write = short_instructions if small else default_instructions
-        root = self._context.workspace.root
-        return spec.instructions or write(root, self._context.notes)
+        root, *more = self._context.workspace.roots
+        return spec.instructions or write(root, self._context.notes, more=more)
 
     def get_model_settings(self) -> Callable[[RunContext[object]], ModelSettings]:
         """Give the spec's sampling settings; no calls when the turn's calls are used up."""

@@ -59,12 +59,17 @@ class AcpWorkspace:
         """The session's folder, absolute, links resolved."""
         return self._local.root
 
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The session's folder, then further ones that belong to it."""
+        return self._local.roots
+
     def resolve(self, path: str) -> Path:
         """Turn a path as the model wrote it into an absolute one, links resolved."""
         return self._local.resolve(path)
 
     def contains(self, path: Path) -> bool:
-        """Tell whether a resolved path lies in the root."""
+        """Tell whether a resolved path lies in one of the roots."""
         return self._local.contains(path)
 
     async def read_text(self, path: Path) -> str:

@@ -68,11 +68,16 @@ class ProgramMissingError(Exception):
 
 
 class Workspace(Protocol):
-    """Files and processes below one root folder."""
+    """Files and processes below the folders of a session."""
 
     @property
     def root(self) -> Path:
         """The session's folder, absolute, links resolved."""
+        ...
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The session's folder, then further ones that belong to it; all absolute and resolved."""
         ...
 
     def resolve(self, path: str) -> Path:
@@ -87,7 +92,7 @@ class Workspace(Protocol):
         ...
 
     def contains(self, path: Path) -> bool:
-        """Tell whether a resolved path lies in the root."""
+        """Tell whether a resolved path lies in one of the roots."""
         ...
 
     async def read_text(self, path: Path) -> str:

@@ -50,15 +50,24 @@ _QUIET = {"PAGER": "cat", "GIT_PAGER": "cat", "GIT_TERMINAL_PROMPT": "0"}
 class LocalWorkspace:
     """Files and processes below one folder of this machine."""
 
-    def __init__(self, root: Path | str, *, programs: Sequence[Path] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path | str,
+        *,
+        more: Sequence[Path] = (),
+        programs: Sequence[Path] | None = None,
+    ) -> None:
         """Open a folder.
 
         Args:
             root: The session's folder.
+            more: Further folders that belong to the session.
             programs: Folders in which `run` looks for programs. By default the project's
                 `.venv`, the active environment, this interpreter's own, then `PATH`.
         """
         self._root = Path(os.path.realpath(root))
+        resolved = [self._root, *(Path(os.path.realpath(folder)) for folder in more)]
+        self._roots = tuple(dict.fromkeys(resolved))
         self._programs = None if programs is None else tuple(programs)
         self._running: set[int] = set()
         self._closed = False
@@ -67,6 +76,11 @@ class LocalWorkspace:
     def root(self) -> Path:
         """The session's folder, absolute, links resolved."""
         return self._root
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The session's folder, then further ones that belong to it."""
+        return self._roots
 
     def resolve(self, path: str) -> Path:
         """Turn a path as the model wrote it into an absolute one, links resolved.
@@ -77,8 +91,8 @@ class LocalWorkspace:
         return Path(os.path.realpath(self._root / clean))
 
     def contains(self, path: Path) -> bool:
-        """Tell whether a resolved path lies in the root."""
-        return path == self._root or self._root in path.parents
+        """Tell whether a resolved path lies in one of the roots."""
+        return any(path == root or root in path.parents for root in self._roots)
 
     async def read_text(self, path: Path) -> str:
         """Read a whole text file, line endings as they are."""

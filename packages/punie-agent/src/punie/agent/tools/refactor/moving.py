@@ -30,7 +30,7 @@ async def plan_move(call: Call, symbol: str, to: str) -> Plan:
     """
     workspace = call.workspace
     target = workspace.resolve(to)
-    if target.suffix != ".py" or not workspace.contains(target):
+    if target.suffix != ".py" or not target.is_relative_to(workspace.root):
         raise CannotError(f"{display(workspace, target)} is not a Python file of the project")
     if not await asyncio.to_thread(target.parent.is_dir):
         raise CannotError(f"the folder {display(workspace, target.parent)} does not exist")
