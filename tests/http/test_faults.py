@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
+import subprocess
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,9 @@ import aiohttp
 import msgspec
 import pytest
 
+from punie.acp.process import start_agent
+from punie.acp.schema import v1
+from punie.acp.testing import INITIALIZE, RecordingClient
 from punie.acp.transports.websocket import dial
 from punie.http.config import AgentCommand, HubState, Settings, read_state
 from punie.http.store.sqlite import SqliteStore
@@ -59,11 +64,18 @@ class Served:
 
     async def inbox(self, count: int) -> list[dict[str, Any]]:
         """What waits, once it is so many."""
+        told = await self.until(
+            lambda: self.get("/api/inbox"), lambda told: len(told["inbox"]) == count
+        )
+        return told["inbox"]
+
+    async def until(self, ask: Callable[[], Awaitable[Any]], wanted: Callable[[Any], Any]) -> Any:
+        """Ask again and again until the answer is as wanted."""
         async with asyncio.timeout(PATIENCE):
             while True:
-                waiting = (await self.get("/api/inbox"))["inbox"]
-                if len(waiting) == count:
-                    return waiting
+                told = await ask()
+                if wanted(told):
+                    return told
                 await asyncio.sleep(0.05)
 
     async def dial(self) -> Puppet:
@@ -172,6 +184,135 @@ async def test_a_killed_hub_asks_again_and_nobody_answers_twice(tmp_path: Path, 
         await puppet.aclose()
 
 
+class Editor(RecordingClient):
+    """An editor whose person does not answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+        self.withdrawn = asyncio.Event()
+
+    async def request_permission(
+        self, params: v1.RequestPermissionRequest
+    ) -> v1.RequestPermissionResponse:
+        self.permissions.append(params)
+        self.asked.set()
+        try:
+            return await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            self.withdrawn.set()
+            raise
+
+
+async def test_an_editors_agent_is_back_after_a_kill_and_its_question_is_asked_again(
+    tmp_path: Path, port: int
+) -> None:
+    """`punie acp` and `punie serve` as processes, with another agent that never stops talking."""
+    project = tmp_path / "project"
+    project.mkdir()
+    argv = (sys.executable, "-m", "punie", "acp", "--model", "test")
+    environ = os.environ | {"XDG_STATE_HOME": str(tmp_path)}
+    editor, seen = Editor(), list[dict[str, Any]]()
+    async with start_agent(argv, editor, env=environ) as agent:
+        await agent.initialize(INITIALIZE)
+        async with serve(tmp_path, port) as served:
+            watching = asyncio.ensure_future(watch(served, seen))
+            session = await agent.new_session(
+                v1.NewSessionRequest(cwd=str(project), mcp_servers=[])
+            )
+            said = [v1.TextContent(text="write notes.txt hello")]
+            request = v1.PromptRequest(session_id=session.session_id, prompt=said)
+            turn = asyncio.ensure_future(agent.prompt(request))
+            await asyncio.wait_for(editor.asked.wait(), PATIENCE)
+            (first,) = await served.inbox(1)
+            puppet = await served.dial()
+            await puppet.start("loud")
+            await asyncio.wait_for(puppet.joined["loud"].wait(), PATIENCE)
+            until = len(seen) + 500
+            async with asyncio.timeout(PATIENCE):
+                while len(seen) < until:
+                    puppet.say("loud", "word ")
+                    await asyncio.sleep(0)
+            await served.kill()
+            await watching
+            await puppet.aclose()
+        async with serve(tmp_path, port) as again:
+            (asked,) = await again.inbox(1)
+            assert (asked["title"], asked["cwd"]) == ("Write notes.txt", str(project))
+            assert editor.files == {}
+            path = "/api/inbox/{}/select"
+            choice = {"option_id": "allow_once"}
+            assert await again.post(path.format(first["id"]), choice) in {404, 409}
+            assert await again.post(path.format(asked["id"]), choice) == 200
+            assert (await turn).stop_reason == "end_turn"
+            assert await again.post(path.format(asked["id"]), choice) == 409
+            await asyncio.wait_for(editor.withdrawn.wait(), PATIENCE)
+            assert len(editor.permissions) == 1  # the editor never noticed
+            assert editor.files == {str(project / "notes.txt"): "hello"}
+            answers = (await again.get("/api/audit"))["answers"]
+            assert [one["outcome"] for one in answers] == ["selected", "withdrawn"]
+            kept: dict[int, dict[str, Any]] = {}
+            for one in (await again.get("/api/overview"))["sessions"]:
+                kept |= {event["seq"]: event for event in await all_events(again, one["key"])}
+            assert [event for event in seen if kept.get(event["seq"]) != event] == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 4 MB."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("only root can mount a disk")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs", str(folder)]
+    if subprocess.run(mounting, capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets nobody mount a disk")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+async def test_a_disk_that_is_really_full_loses_nothing(small_disk: Path, port: int) -> None:
+    async with serve(small_disk, port) as served:
+        puppet = await served.dial()
+        await puppet.start("s1")
+        await asyncio.wait_for(puppet.joined["s1"].wait(), PATIENCE)
+        question = asyncio.ensure_future(puppet.ask("s1"))
+        (asked,) = await served.inbox(1)
+        filler = small_disk / "filler"
+        fill(filler)
+        said = [f"{number} ".ljust(2000, "x") for number in range(100)]
+        for text in said:
+            puppet.say("s1", text)
+        problem = await served.until(lambda: served.get("/api/overview"), lambda it: it["problem"])
+        assert "full" in problem["problem"]
+        path = f"/api/inbox/{asked['id']}/select"
+        assert await served.post(path, {"option_id": "yes"}) == 503
+        assert not question.done()  # nothing was decided
+        filler.unlink()
+        choice = {"option_id": "yes"}
+        await served.until(lambda: served.post(path, choice), lambda status: status == 200)
+        assert await question == {"outcome": "selected", "optionId": "yes"}
+        overview = await served.get("/api/overview")
+        assert overview["problem"] == ""
+        (session,) = overview["sessions"]
+        await served.kill()
+        await puppet.aclose()
+    async with serve(small_disk, port) as again:
+        kept = await all_events(again, session["key"])
+        chunks = [event["body"] for event in kept if event["kind"] == "update"]
+        assert [chunk["content"]["text"] for chunk in chunks if "content" in chunk] == said
+
+
+def fill(path: Path) -> None:
+    """Take all the room that a disk has."""
+    with path.open("wb", buffering=0) as file:
+        for size in (65536, 4096, 1):
+            with suppress(OSError):
+                while file.write(b"x" * size):
+                    pass
+    assert shutil.disk_usage(path.parent).free == 0
+
+
 async def test_a_hub_that_stops_in_order_leaves_no_state_file(tmp_path: Path, port: int) -> None:
     async with serve(tmp_path, port) as served:
         served.process.terminate()
@@ -245,13 +386,16 @@ async def test_a_full_disk_loses_nothing_and_allows_nothing(
         await running.prompt(session, "write notes.txt hello")
         asked = await running.asked(session)
         full[0] = True
+        pages = running.hub.feed.open(None, states=True)
         path, body = f"/api/inbox/{asked['id']}/select", {"option_id": "allow_once"}
         refused = await running.post(path, body, status=503)
         assert "nothing was decided" in refused["error"]
         assert "disk is full" in (await running.get("/api/overview"))["problem"]
+        assert b"event: problem\ndata: " in await pages.take(PATIENCE)
         assert not (settings.folder / "notes.txt").exists()
         full[0] = False
         await running.hub.store.flush()
+        assert b'event: problem\ndata: {"problem":""}' in await pages.take(PATIENCE)
         await running.post(path, body)
         await running.idle(session)
         assert (settings.folder / "notes.txt").read_text() == "hello"

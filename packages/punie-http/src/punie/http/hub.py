@@ -21,7 +21,7 @@ from punie.http.inbox import Inbox
 from punie.http.sessions.prompts import Prompts
 from punie.http.sessions.registry import Sessions
 from punie.http.sessions.upkeep import Upkeep
-from punie.http.sse import Feed
+from punie.http.sse import Feed, state_frame
 from punie.http.store.base import Event, Store
 from punie.http.store.sqlite import open_store
 from punie.http.store.tail import Tails
@@ -90,7 +90,10 @@ async def _wire(settings: Settings, store: Store, tasks: asyncio.TaskGroup) -> H
         feed.published(events)
         tails.published(events)
 
-    store.listen(published)
+    def troubled(problem: str) -> None:
+        feed.tell([state_frame("problem", msgspec.json.encode({"problem": problem}))])
+
+    store.listen(published, troubled)
     sessions.listen(tails.wake)
     prompts.load(await sessions.load())
     if settings.in_process:

@@ -28,6 +28,8 @@ person closed it without an answer. `elsewhere`: the agent took it back. `gone`:
 
 WRITING = 10.0
 """Seconds in which an answer must be written down."""
+WRITING_ANYWAY = 2.0
+"""The same while nothing can be written, as far as is known."""
 REMEMBERED = 1000
 """Answers that a late second answer is told of."""
 
@@ -178,7 +180,7 @@ class Inbox:
         """Write an answer down, then let the agent hear it."""
         self._write(pending.session, answer)
         try:
-            async with asyncio.timeout(WRITING):
+            async with asyncio.timeout(WRITING_ANYWAY if self._store.problem else WRITING):
                 await self._store.flush()
         except TimeoutError:
             if not pending.future.done():  # ask once more

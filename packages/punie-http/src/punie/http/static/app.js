@@ -38,6 +38,7 @@ function listen() {
       changed();
     },
     session: (session) => { state.sessions.set(session.key, session); changed(); },
+    problem: ({ problem }) => { state.problem = problem; changed(); },
     forgotten: ({ key }) => { state.sessions.delete(key); changed(); },
     asked: (asked) => { state.inbox.set(asked.id, asked); changed(); },
     answered: (answer) => { state.inbox.delete(answer.id); changed(); },

@@ -92,8 +92,10 @@ class Store(Protocol):
         """Why nothing can be written now; empty when it can."""
         ...
 
-    def listen(self, published: Published) -> None:
-        """Name who is told of events that are safe."""
+    def listen(
+        self, published: Published, problem: Callable[[str], None] = lambda problem: None
+    ) -> None:
+        """Name who is told of events that are safe, and when `problem` becomes another one."""
         ...
 
     def key_of(self, agent: str, session_id: str, *, cwd: str, at: float) -> SessionKey:

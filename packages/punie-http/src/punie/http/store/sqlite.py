@@ -80,6 +80,7 @@ class SqliteStore:
         self._has_room = asyncio.Event()
         self._has_room.set()
         self._published: Published = lambda events: None
+        self._problem: Callable[[str], None] = lambda problem: None
         self._closed = False
         self.problem = ""
         self.last_seq: int = self._one("SELECT coalesce(max(seq), 0) FROM events")
@@ -96,9 +97,11 @@ class SqliteStore:
 
     # Writing, on the event loop
 
-    def listen(self, published: Published) -> None:
-        """Name who is told of events that are safe."""
-        self._published = published
+    def listen(
+        self, published: Published, problem: Callable[[str], None] = lambda problem: None
+    ) -> None:
+        """Name who is told of events that are safe, and when `problem` becomes another one."""
+        self._published, self._problem = published, problem
 
     def key_of(self, agent: str, session_id: str, *, cwd: str, at: float) -> SessionKey:
         """Find a session's number, or give it one."""
@@ -197,7 +200,7 @@ class SqliteStore:
 
     def _committed(self, events: list[Event], count: int) -> None:
         self._unwritten -= count
-        self.problem = ""
+        self._failed("")
         if self._unwritten <= BACKLOG // 2:
             self._has_room.set()
         if events:
@@ -205,7 +208,9 @@ class SqliteStore:
             self._published(events)
 
     def _failed(self, problem: str) -> None:
-        self.problem = problem
+        if problem != self.problem:
+            self.problem = problem
+            self._problem(problem)
 
     # Writing, in the writer's thread
 
