@@ -67,8 +67,11 @@ def test_a_bad_line_ends_with_code_2_and_its_number(cases: Path) -> None:
         (("stage", "promote", "embedded"), 2, "--to"),
         (("stage", "evaluate", "embedded"), 2, "run the stages before it"),
         (("eval", "--suite", "nope"), 2, "no suite nope"),
-        (("eval", "--model", "test", "--no-grammar"), 1, "only apply"),
+        (("eval", "--model", "test", "--no-grammar"), 1, "only applies"),
         (("eval", "--model", "no-such-model"), 3, "no-such-model"),
+        (("bench", "smoke", "--rounds", "3"), 1, "at least 6"),
+        (("bench", "smoke"), 1, "punie-train run smoke"),
+        (("sweep", "smoke", "--over", "schedule.nope=1"), 2, "nope"),
         (("nonsense",), 2, "No such command"),
     ],
 )

@@ -91,7 +91,7 @@ def test_a_line_may_hold_a_note_and_an_odd_separator(tmp_path: Path) -> None:
 
 
 async def test_adapter_and_grammar_are_for_the_embedded_model_only() -> None:
-    with pytest.raises(TrainError, match="only apply"):
+    with pytest.raises(TrainError, match="only appl"):
         async with open_subject("test", grammar=False):
             pass
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from punie.train.phases.spec import Quantize
 preload_fast_blas()
 
 import mlx.core as mx  # noqa: E402, TID251
+from mlx.utils import tree_flatten  # noqa: E402, TID251
+from mlx_lm.utils import load_model  # noqa: E402, TID251
 
 from punie.agent.models.embedded.loading import load  # noqa: E402
 from punie.train.backends import folders  # noqa: E402
@@ -51,6 +54,20 @@ def test_a_quantized_base_is_fused_at_full_precision(
     assert "quantization" not in json.loads((tmp_path / "fused/config.json").read_text())
     expected = logits(tiny, adapter)
     assert mx.allclose(logits(tmp_path / "fused"), expected, rtol=5e-2, atol=0.2).item()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Metal multiplies rounded weights fast")
+def test_a_rounded_model_is_multiplied_out_on_a_cpu_to_the_same_numbers(
+    tiny: Path, tmp_path: Path
+) -> None:
+    folders.quantize(tiny, tmp_path / "small", Quantize(bits=4, group_size=32))
+    rounded, _ = load_model(tmp_path / "small")
+    rounded.set_dtype(mx.float32)
+    served = load(tmp_path / "small").model
+    names = {name for name, _ in tree_flatten(served.parameters())}
+    assert not any(name.endswith("scales") for name in names)
+    ids = mx.array([[1, 5, 6, 7, 9]])
+    assert mx.allclose(served(ids), rounded(ids), rtol=1e-4, atol=1e-4).item()
 
 
 def test_fewer_bits_are_further_off_and_smaller(tiny: Path, tmp_path: Path) -> None:

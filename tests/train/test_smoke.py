@@ -70,6 +70,14 @@ def test_the_ledger_names_what_answered_and_the_tracker_shows_it(done: Path) -> 
     assert entry["fingerprint"][:12] in (done / "MODEL_PERFORMANCE_TRACKER.md").read_text()
 
 
+def test_what_was_made_can_be_timed(done: Path) -> None:
+    bench = punie_train("bench", "smoke", "--rounds", "6", "--new", "4", "--json", cwd=done)
+    forms = {form["name"]: form for form in json.loads(bench.stdout)}
+    assert {"adapter", "fused", "quantized"} <= forms.keys()
+    assert forms["fused"]["against_fused"] == {"value": 1.0, "ci95": [1.0, 1.0]}
+    assert all(form["prompt"]["ci95"][0] > 0 for form in forms.values())
+
+
 @pytest.mark.skipif(os.name != "posix", reason="kills a process group")
 @pytest.mark.parametrize("after", ["harvest", "generate", "validate", "train", "fuse"])
 def test_killed_at_any_stage_it_resumes_to_the_same_bytes(

@@ -107,6 +107,59 @@ def status(phase: str, output: Path | None) -> None:
 
 
 @train.command()
+@click.argument("phase")
+@click.option(
+    "--over",
+    multiple=True,
+    required=True,
+    metavar="KEY=VALUE,VALUE",
+    help="What is varied, by its key in the phase file; may be given again.",
+)
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the sweep; runs/sweep-PHASE by default.",
+)
+def sweep(phase: str, over: tuple[str, ...], output: Path | None) -> None:
+    """Run PHASE with every combination of values, and write one table.
+
+    `punie-train sweep shipped --over quantize.bits=8,6,5,4,3`
+    """
+    from punie.train import sweep as sweeping
+    from punie.train.phases import load_phase
+
+    chosen = load_phase(phase)
+    folder = output or Path("runs", f"sweep-{chosen.name}")
+    with _Progress() as say:
+        made = sweeping.run(chosen, over, folder, say=say, done=say.line)
+    click.echo(made, nl=False)
+
+
+@train.command()
+@click.argument("phase")
+@_output
+@click.option("--rounds", default=20, show_default=True, help="Measurements of each form.")
+@click.option("--prompt", default=64, show_default=True, help="Tokens to read.")
+@click.option("--new", default=32, show_default=True, help="Tokens to write.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def bench(
+    phase: str, output: Path | None, rounds: int, prompt: int, new: int, as_json: bool
+) -> None:
+    """Tokens per second of what PHASE has made: adapter, fused, quantized."""
+    import msgspec
+
+    from punie.train import bench as benching
+    from punie.train.phases import load_phase
+
+    chosen = load_phase(phase)
+    folder = output or Path("runs", chosen.name)
+    with _Progress() as say:
+        forms = benching.run(chosen, folder, rounds=rounds, prompt=prompt, new=new, say=say)
+    text = benching.to_text(forms, rounds=rounds)
+    click.echo(msgspec.json.encode(forms).decode() if as_json else text)
+
+
+@train.command()
 @click.argument("before", type=click.Path(file_okay=False, exists=True, path_type=Path))
 @click.argument("after", type=click.Path(file_okay=False, exists=True, path_type=Path))
 def compare(before: Path, after: Path) -> None:
@@ -154,7 +207,9 @@ def report(path: Path, output: Path) -> None:
     type=click.Path(file_okay=False, exists=True, path_type=Path),
     help="Score `embedded` with this adapter instead of the shipped one.",
 )
-@click.option("--no-grammar", is_flag=True, help="Do not hold `embedded` to its grammar.")
+@click.option(
+    "--no-grammar", is_flag=True, help="Do not hold a model in this process to its grammar."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def evaluate(
     name: str,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import shutil
 import subprocess
 from datetime import UTC, datetime
 from importlib import metadata, resources
@@ -124,6 +125,24 @@ def holds(manifest: Manifest | None, inputs: dict[str, str], folder: Path) -> bo
         (folder / name).is_file() and file_digest(folder / name) == digest
         for name, digest in manifest.outputs.items()
     )
+
+
+def take_over(manifest: Manifest, source: Path, target: Path) -> None:
+    """Put the files of a stage of one run into another run; as links where the system can.
+
+    Args:
+        manifest: Of the stage, which holds in `source`.
+        source: The folder where it ran.
+        target: The other folder; files of the same names there are replaced.
+    """
+    for name in manifest.outputs:
+        path = target / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        try:
+            path.hardlink_to(source / name)
+        except OSError:
+            shutil.copyfile(source / name, path)
 
 
 def digest(value: object) -> str:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from punie.train import manifest
 from punie.train.backends import memory
 from punie.train.errors import PhaseError
-from punie.train.phases.spec import Phase
+from punie.train.phases.spec import NO_ADAPTER, Phase
 from punie.train.stages import bases, compress, fit, prepare
 from punie.train.stages.base import Outcome, Say, Work
 
@@ -64,25 +64,37 @@ def _weights(phase: Phase) -> object:
 
 
 def _train_inputs(work: Work) -> dict[str, str]:
+    if work.phase.adapter == NO_ADAPTER:
+        return {"adapter": NO_ADAPTER}
+    if work.phase.adapter:
+        return {"adapter": manifest.file_digest(bases.given_adapter(work.phase) / fit.WEIGHTS)}
     how = manifest.digest([work.phase.lora, work.phase.schedule])
     return {**_examples(work), "hyperparameters": how}
 
 
 def _fuse_inputs(work: Work) -> dict[str, str]:
     return {
-        "adapter": manifest.file_digest(work.path(fit.ADAPTER_FILES[0])),
+        "adapter": _adapter(work),
         "base": bases.base_fingerprint(work.phase, work.folder),
     }
 
 
+def _adapter(work: Work) -> str:
+    if work.phase.adapter == NO_ADAPTER:
+        return NO_ADAPTER
+    return manifest.file_digest(work.path(fit.ADAPTER_FILES[0]))
+
+
 def _quantize_inputs(work: Work) -> dict[str, str]:
     spec = work.phase.quantize
-    looks = spec is not None and spec.method != "round"
-    return {
+    inputs = {
         "fused": _fingerprint(work.path(fit.FUSED)),
         "rounding": manifest.digest(spec),
-        **({"examples": manifest.file_digest(work.path(prepare.EXAMPLES))} if looks else {}),
+        "suite": manifest.digest([work.phase.evaluation.suite, work.phase.evaluation.cases]),
     }
+    if spec is not None and spec.method != "round":
+        inputs["examples"] = manifest.file_digest(work.path(prepare.EXAMPLES))
+    return inputs
 
 
 def _export_inputs(work: Work) -> dict[str, str]:
@@ -92,9 +104,7 @@ def _export_inputs(work: Work) -> dict[str, str]:
 def _evaluate_inputs(work: Work) -> dict[str, str]:
     folder = fit.served_folder(work)
     return {
-        "model": _fingerprint(folder)
-        if folder
-        else manifest.file_digest(work.path(fit.ADAPTER_FILES[0])),
+        "model": _fingerprint(folder) if folder else _adapter(work),
         "suite": manifest.digest(work.phase.evaluation),
     }
 
@@ -106,9 +116,9 @@ def _fingerprint(folder: Path) -> str:
 
 
 STAGES = (
-    Stage("harvest", _harvest_inputs, prepare.run_tools),
-    Stage("generate", _generate_inputs, prepare.generate),
-    Stage("validate", _examples, prepare.validate),
+    Stage("harvest", _harvest_inputs, prepare.run_tools, prepare.needs_examples),
+    Stage("generate", _generate_inputs, prepare.generate, prepare.needs_examples),
+    Stage("validate", _examples, prepare.validate, prepare.needs_examples),
     Stage("train", _train_inputs, fit.train),
     Stage("fuse", _fuse_inputs, compress.fuse, compress.fuses),
     Stage("quantize", _quantize_inputs, compress.quantize, compress.quantizes),
@@ -130,10 +140,28 @@ def run(phase: Phase, folder: Path, *, say: Say, done: Say) -> None:
         TrainError: A stage failed; the stages before it stand.
         GateError: The trained model stays below a gate.
     """
+    run_stages(phase, folder, say=say, done=done)
+    fit.check_gates(phase, folder / fit.REPORT)
+
+
+def run_stages(
+    phase: Phase, folder: Path, *, say: Say, done: Say, others: Sequence[Path] = ()
+) -> None:
+    """Run every stale stage of a phase in order; whatever is measured is no failure.
+
+    Args:
+        phase: What to do.
+        folder: Where its artefacts lie; made when it is missing.
+        say: Shows progress within a stage.
+        done: Told one line per stage.
+        others: Folders of other runs; what a stage made there from the same inputs is taken over.
+
+    Raises:
+        TrainError: A stage failed; the stages before it stand.
+    """
     for stage in STAGES:
         if stage.applies(phase):
-            run_stage(stage, phase, folder, say=say, done=done)
-    fit.check_gates(phase, folder / fit.REPORT)
+            run_stage(stage, phase, folder, say=say, done=done, others=others)
 
 
 def plan(phase: Phase, folder: Path, *, say: Say, done: Say) -> list[str]:
@@ -148,6 +176,8 @@ def plan(phase: Phase, folder: Path, *, say: Say, done: Say) -> list[str]:
     Returns:
         Lines for people: examples, memory, and the commands that do the rest.
     """
+    if phase.adapter:
+        return ["trains      nothing: the adapter is given", "to run it", *_commands(phase, folder)]
     for stage in STAGES[:2]:
         run_stage(stage, phase, folder, say=say, done=done)
     examples = prepare.load(folder / prepare.EXAMPLES)
@@ -179,9 +209,16 @@ def _commands(phase: Phase, folder: Path) -> list[str]:
 
 
 def run_stage(
-    stage: Stage, phase: Phase, folder: Path, *, say: Say, done: Say, force: bool = False
+    stage: Stage,
+    phase: Phase,
+    folder: Path,
+    *,
+    say: Say,
+    done: Say,
+    force: bool = False,
+    others: Sequence[Path] = (),
 ) -> None:
-    """Run one stage unless its manifest says that nothing changed."""
+    """Run one stage unless its manifest says that nothing changed, or another run has done it."""
     folder.mkdir(parents=True, exist_ok=True)
 
     def say_more(text: str) -> None:
@@ -199,6 +236,13 @@ def run_stage(
     if not force and manifest.holds(manifest.read(path), inputs, folder):
         done(f"{stage.name}: unchanged")
         return
+    for other in others:
+        made = manifest.read(_manifest_path(stage, other))
+        if made is not None and manifest.holds(made, inputs, other):
+            manifest.take_over(made, other, folder)
+            manifest.write(made, path)
+            done(f"{stage.name}: taken over from {other.name}")
+            return
     start = time.monotonic()
     outcome = stage.run(work._replace(key=manifest.digest(inputs)))
     made = manifest.make(

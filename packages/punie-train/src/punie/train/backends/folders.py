@@ -41,14 +41,14 @@ _OWN = {"config.json", "model.safetensors.index.json", SPEC, "README.md", ".gita
 """Files that are made anew or belong to the old folder alone."""
 
 
-def fuse(base: Path, adapter: Path, target: Path) -> None:
+def fuse(base: Path, adapter: Path | None, target: Path) -> None:
     """Merge an adapter into its base at full precision; the result is float16.
 
     A quantized base is dequantized first: fused into rounded weights, an adapter is rounded away.
 
     Args:
         base: The model that was trained.
-        adapter: Its LoRA folder.
+        adapter: Its LoRA folder; `None` only brings the base to full precision.
         target: Replaced as a whole.
 
     Raises:
@@ -56,7 +56,8 @@ def fuse(base: Path, adapter: Path, target: Path) -> None:
     """
     model, config = _open(base)
     try:
-        load_adapters(model, str(adapter))
+        if adapter is not None:
+            load_adapters(model, str(adapter))
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise TrainError(f"the adapter {adapter} does not fit {base}: {error}") from error
     merged = [(n, m.fuse(dequantize=True)) for n, m in model.named_modules() if hasattr(m, "fuse")]

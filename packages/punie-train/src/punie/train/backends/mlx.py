@@ -34,6 +34,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optim
 import msgspec
+import numpy as np
 from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
@@ -178,6 +179,34 @@ def share_right(model: Any, cases: Sequence[Tokens]) -> float:
         }
         right += sum((row in wrong) == (case.kind == DIRECT) for row, case in enumerate(rows))
     return right / len(cases)
+
+
+def divergence(model: Any, other: Any, cases: Sequence[Tokens]) -> float:
+    """Tell how far another model's distributions are from this one's.
+
+    Args:
+        model: The one that is taken as right.
+        other: Of the same tokens.
+        cases: The ids that count are those with a weight.
+
+    Returns:
+        Kullback-Leibler divergence, nats, mean over the ids that count.
+    """
+    total, count = 0.0, 0
+    for start in range(0, len(cases), SCORED):
+        batch = collate(cases[start : start + SCORED])
+        for (_, ours), (_, theirs) in zip(
+            _picked(model, batch), _picked(other, batch), strict=True
+        ):
+            p, q = (_log_softmax(np.array(logits)) for logits in (ours, theirs))
+            total += float((np.exp(p) * (p - q)).sum())
+        count += batch.targets.size
+    return total / count
+
+
+def _log_softmax(logits: Any) -> Any:
+    above = logits - logits.max(axis=-1, keepdims=True)
+    return above - np.log(np.exp(above).sum(axis=-1, keepdims=True))
 
 
 def stock_hidden(model: Any, prefix: Any, ids: Any) -> Any:

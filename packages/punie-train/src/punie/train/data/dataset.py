@@ -49,7 +49,12 @@ class Dataset(NamedTuple):
 
 
 def generate(
-    mix: Mix, *, seed: int, recorded: Sequence[Recorded], suites: Sequence[checks.Wording]
+    mix: Mix,
+    *,
+    seed: int,
+    recorded: Sequence[Recorded],
+    suites: Sequence[checks.Wording],
+    limit: int = 0,
 ) -> Dataset:
     """Make a data set.
 
@@ -58,6 +63,7 @@ def generate(
         seed: Decides everything.
         recorded: Results of real tool runs.
         suites: Prompts that the data must share no wording with.
+        limit: Examples to keep, the first ones of those that are made; 0 keeps all.
 
     Raises:
         DataError: A rule of `checks` is broken, or there are not enough wordings.
@@ -68,7 +74,7 @@ def generate(
     rng.shuffle(made)
     unique = checks.deduplicated(made)
     clean = checks.without_leaks(unique, suites)
-    kept = [_with_earlier(one, clean, rng, mix.follow_ups) for one in clean]
+    kept = [_with_earlier(one, clean, rng, mix.follow_ups) for one in clean][: limit or None]
     report = msgspec.structs.replace(
         checks.check(kept, tools=requests.TOOLS),
         duplicates=len(made) - len(unique),

@@ -58,7 +58,7 @@ async def open_subject(
     Args:
         name: A model spec, or one of `CONTROLS`.
         adapter: A LoRA folder for `embedded`, instead of the shipped one.
-        grammar: Whether `embedded` is held to its grammar.
+        grammar: Whether a model in this process is held to its grammar of copied arguments.
 
     Raises:
         TrainError: The options do not fit the model.
@@ -69,13 +69,11 @@ async def open_subject(
     elif name == "embedded":
         async with _embedded(adapter, grammar=grammar) as subject:
             yield subject
-    elif adapter is not None or not grammar:
-        raise TrainError("--adapter and --no-grammar only apply to the model `embedded`")
+    elif adapter is not None:
+        raise TrainError("--adapter only applies to the model `embedded`")
     else:
-        from punie.agent.models import registry
-
-        opened = await registry.open_model(name)
-        yield _subject(opened.model, opened.spec)
+        async with _any(name, grammar=grammar) as subject:
+            yield subject
 
 
 async def run(
@@ -114,6 +112,23 @@ async def _embedded(adapter: Path | None, *, grammar: bool) -> AsyncGenerator[Su
         yield _subject(EmbeddedModel(engine, spec, copying=grammar), spec)
     finally:
         engine.close()
+
+
+@asynccontextmanager
+async def _any(name: str, *, grammar: bool) -> AsyncGenerator[Subject]:
+    from punie.agent.models import registry
+    from punie.agent.models.embedded.model import EmbeddedModel
+
+    spec, model = await registry.open_model(name)
+    if isinstance(model, EmbeddedModel):
+        try:
+            yield _subject(model if grammar else EmbeddedModel(model.engine, spec), spec)
+        finally:
+            model.engine.close()
+    elif grammar:
+        yield _subject(model, spec)
+    else:
+        raise TrainError("--no-grammar only applies to `embedded` and `mlx:PATH`")
 
 
 def _subject(model: Model, spec: ModelSpec) -> Subject:

@@ -16,6 +16,8 @@ from punie.train.data.traces import Traces
 
 OWN = ("embedded", "random")
 """Bases that the embedded model's spec describes."""
+NO_ADAPTER = "none"
+"""An `adapter` that is none."""
 
 
 class LoraSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,6 +67,8 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Suites that ship with this package; the data shares no wording with any of them."""
     traces: Traces | None = None
     """The person's own sessions, beside the mix."""
+    limit: int = 0
+    """Only so many examples of all that are made, always the same first ones; 0 keeps all."""
     seed: int = 0
 
 
@@ -127,6 +131,8 @@ class Evaluation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     suite: str
     cases: int = 0
     """Only the first ones, for a quick look; 0 takes all."""
+    grammar: bool = True
+    """Whether a model of the embedded kind is held to its grammar of copied arguments."""
 
 
 class Gates(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -149,6 +155,9 @@ class Phase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`None` for `embedded` and `random`: the embedded model's spec decides."""
     shape: Shape | None = None
     """Needed for bases other than `embedded` and `random`."""
+    adapter: str = ""
+    """An adapter that is trained already, and of which the rest is made: `shipped`, the one of the
+    embedded model, or a folder; `none` takes the base as it is, for comparison. Empty trains one."""
     max_tokens: int = 1024
     """Longest example."""
     data: Data
@@ -170,6 +179,8 @@ class Phase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError(
                 "`quantize` needs `fuse = true`: an adapter merged into rounded weights is lost"
             )
+        if self.adapter == NO_ADAPTER and not self.fuse:
+            raise ValueError("`adapter = 'none'` needs `fuse = true`: there is no adapter to serve")
         if self.gguf and not self.fuse:
             raise ValueError("`gguf` needs `fuse = true`: an adapter alone is no model")
         for name in ("serving", "shape"):

@@ -86,6 +86,23 @@ def traces_folder(phase: Phase) -> Path:
     return config.locations().state / TRACES
 
 
+def given_adapter(phase: Phase) -> Path:
+    """Find the adapter that a phase takes instead of training one.
+
+    Raises:
+        PhaseError: It is not there.
+    """
+    if phase.adapter == "shipped":
+        from punie.agent.models.embedded.spec import shipped_adapter
+
+        folder = shipped_adapter()
+    else:
+        folder = Path(phase.adapter).expanduser()
+    if folder is None or not (folder / "adapters.safetensors").is_file():
+        raise PhaseError(f"the adapter of phase {phase.name}, {phase.adapter}, is not there")
+    return folder
+
+
 def base_fingerprint(phase: Phase, run: Path) -> str:
     """Identify the base, SHA-256; the embedded one without fetching it."""
     if phase.base == "embedded":

@@ -12,13 +12,16 @@ import tomli_w
 
 from punie.train.data.tokens import Tokens
 from punie.train.errors import PhaseError
-from punie.train.phases.spec import Phase
+from punie.train.phases.spec import NO_ADAPTER, Phase
 from punie.train.stages import bases, prepare
 from punie.train.stages.base import Outcome, Work
 from punie.train.stages.fit import ADAPTER, FUSED, QUANTIZED
 
 GGUF = "gguf"
 """A folder of its own, so that its `punie.toml` lies beside the file."""
+
+_LOOKED_AT = 48
+"""Cases of the suite on which two models are compared token by token: about a thousand tokens."""
 
 
 def fuses(phase: Phase) -> bool:
@@ -38,7 +41,8 @@ def fuse(work: Work) -> Outcome:
 
     target = work.path(FUSED)
     base = bases.base_folder(work.phase, work.folder)
-    folders.fuse(base, work.path(ADAPTER), target)
+    adapter = None if work.phase.adapter == NO_ADAPTER else work.path(ADAPTER)
+    folders.fuse(base, adapter, target)
     return _outcome(work, target, {})
 
 
@@ -55,7 +59,20 @@ def quantize(work: Work) -> Outcome:
     if spec.method != "round":
         rows = prepare.tokens(work, prepare.load(work.path(prepare.EXAMPLES)))
     bits = folders.quantize(work.path(FUSED), target, spec, examples=rows)
-    return _outcome(work, target, {"bits_per_weight": bits})
+    return _outcome(work, target, {"bits_per_weight": bits, **_divergence(work)})
+
+
+def _divergence(work: Work) -> dict[str, float]:
+    """How far rounding moved the model, where both fit: on the answers that the suite expects."""
+    from punie.agent.models.embedded.loading import WIDE, load
+    from punie.train.backends import mlx
+
+    before = work.path(FUSED)
+    if sum(path.stat().st_size for path in before.glob("*.safetensors")) > WIDE / 2:
+        return {}
+    rows = prepare.held_out(work)[:_LOOKED_AT]
+    models = [load(folder).model for folder in (before, work.path(QUANTIZED))]
+    return {"kl": round(mlx.divergence(models[0], models[1], rows), 5)}
 
 
 def exports(phase: Phase) -> bool:
@@ -81,7 +98,9 @@ def _outcome(work: Work, folder: Path, figures: dict[str, float]) -> Outcome:
         name=f"{work.phase.name} {folder.name}",
         fingerprint=bases.folder_fingerprint(folder),
     )
-    (folder / "punie.toml").write_text(tomli_w.dumps(msgspec.to_builtins(spec)), encoding="utf-8")
+    partial = folder / "partial-punie.toml"
+    partial.write_text(tomli_w.dumps(msgspec.to_builtins(spec)), encoding="utf-8")
+    Path(partial).replace(folder / "punie.toml")
     files = sorted(path for path in folder.iterdir() if path.is_file())
     size = sum(path.stat().st_size for path in files)
     return Outcome(

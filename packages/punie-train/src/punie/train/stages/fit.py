@@ -13,7 +13,7 @@ import msgspec
 from punie.train import ledger, manifest
 from punie.train.backends import memory
 from punie.train.errors import GateError, TrainError
-from punie.train.phases.spec import Phase
+from punie.train.phases.spec import NO_ADAPTER, Phase
 from punie.train.stages import bases, curves, prepare
 from punie.train.stages.base import Outcome, Work
 
@@ -29,6 +29,8 @@ ADAPTER_FILES = (f"{ADAPTER}/{WEIGHTS}", f"{ADAPTER}/{CONFIG}")
 
 def train(work: Work) -> Outcome:
     """Train the adapter; an interrupted run goes on at its last checkpoint."""
+    if work.phase.adapter:
+        return _take_given(work)
     from punie.agent.models.embedded.blas import preload_fast_blas
 
     blas = preload_fast_blas()
@@ -78,6 +80,17 @@ def train(work: Work) -> Outcome:
     return Outcome(outputs=(*ADAPTER_FILES, CURVE), figures=figures)
 
 
+def _take_given(work: Work) -> Outcome:
+    if work.phase.adapter == NO_ADAPTER:
+        return Outcome(outputs=())
+    source = bases.given_adapter(work.phase)
+    work.path(ADAPTER).mkdir(exist_ok=True)
+    for name in ADAPTER_FILES:
+        work.path(name).unlink(missing_ok=True)  # it may be another run's, too
+        shutil.copyfile(source / Path(name).name, work.path(name))
+    return Outcome(outputs=ADAPTER_FILES, figures={"given": work.phase.adapter})
+
+
 def evaluate(work: Work) -> Outcome:
     """Score what the phase ends with, through the engine that serves it; the ledger has it too."""
     from punie.train.evals.report import entry
@@ -107,7 +120,8 @@ async def _evaluate(work: Work) -> Any:
     cases = suite(phase.evaluation.suite)[: phase.evaluation.cases or None]
     folder = served_folder(work)
     name, adapter = (f"mlx:{folder}", None) if folder else ("embedded", work.path(ADAPTER))
-    async with open_subject(name, adapter=adapter) as subject:
+    grammar = phase.evaluation.grammar
+    async with open_subject(name, adapter=adapter, grammar=grammar) as subject:
         answered = await run(
             subject, cases, told=lambda done, total: work.say(f"case {done} of {total}")
         )

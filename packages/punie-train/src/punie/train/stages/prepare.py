@@ -15,6 +15,7 @@ from punie.train.data.render import Renderer
 from punie.train.data.tokens import DIRECT, Tokens
 from punie.train.errors import EmptyTargetError
 from punie.train.evals.case import suite
+from punie.train.phases.spec import Phase
 from punie.train.stages import bases
 from punie.train.stages.base import Outcome, Work, wordings
 
@@ -23,6 +24,12 @@ EXAMPLES = "examples.jsonl"
 CARD = "data.md"
 _ANY_TOOL = "git_status"
 """Stands in for the call that a direct answer must not begin: all calls begin alike."""
+
+
+def needs_examples(phase: Phase) -> bool:
+    """Tell whether anything in a phase looks at examples."""
+    looks = phase.quantize is not None and phase.quantize.method != "round"
+    return not phase.adapter or looks
 
 
 def run_tools(work: Work) -> Outcome:
@@ -48,6 +55,7 @@ def generate(work: Work) -> Outcome:
         seed=data.seed,
         recorded=results.load(work.path(RECORDED)),
         suites=wordings(work.phase),
+        limit=data.limit,
     )
     examples, figures = made.examples, msgspec.to_builtins(made.report)
     if data.traces is not None:

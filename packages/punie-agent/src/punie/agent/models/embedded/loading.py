@@ -1,7 +1,8 @@
 """Load an MLX folder: tokenizer, weights in the dtype that suits the machine, adapter fused.
 
 Runs on the engine's thread. On Linux everything is computed in float32, the only dtype that a CPU
-does fast; on Apple silicon MLX's own choice stays.
+does fast, and a small model's rounded weights are multiplied out once, to the same numbers: MLX's
+products with rounded weights are some fifty times slower there. On Apple silicon MLX's own choice stays.
 """
 
 # mlx and mlx_lm have no types that strict mode accepts
@@ -16,6 +17,9 @@ from typing import Any, NamedTuple
 
 from punie.agent.errors import ModelUnavailableError
 from punie.agent.models.embedded.blas import preload_fast_blas
+
+WIDE = 4_000_000_000
+"""Bytes in float32 up to which a rounded model is multiplied out on a CPU."""
 
 
 class Loaded(NamedTuple):
@@ -50,6 +54,7 @@ def load(folder: Path, *, adapter: Path | None = None) -> Loaded:
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelUnavailableError(f"{folder} cannot be loaded: {error}") from error
     _set_dtype(model)
+    _multiply_out(model)
     if adapter is not None:
         try:
             load_adapters(model, str(adapter))
@@ -83,6 +88,13 @@ def _set_dtype(model: Any) -> None:
 
     if sys.platform == "linux":
         model.set_dtype(mx.float32)
+
+
+def _multiply_out(model: Any) -> None:
+    from mlx_lm.utils import dequantize_model, get_total_parameters
+
+    if sys.platform == "linux" and 4 * get_total_parameters(model) <= WIDE:
+        dequantize_model(model)
 
 
 def _evaluate(model: Any) -> None:
