@@ -111,7 +111,7 @@ async def test_a_model_that_does_not_see_is_told_and_so_is_the_person(
         outcome = await session.prompt("look", images=(picture,))
         await session.prompt("again")
         notices = [event.title for event in session.events if hasattr(event, "severity")]
-        kept = json.dumps(session._memory.messages, default=repr)
+        kept = json.dumps(session.memory.messages, default=repr)
         await runtime.aclose()
     assert outcome.text == "hi"
     assert notices == ["fake sees no images: it is told that there is one"]

@@ -140,7 +140,7 @@ def still_open(session: Session) -> list[str]:
 def assert_no_orphans(session: Session) -> None:
     from pydantic_ai.messages import ToolCallPart, ToolReturnPart
 
-    parts = [part for message in session._memory.messages for part in message.parts]
+    parts = [part for message in session.memory.messages for part in message.parts]
     calls = [part.tool_call_id for part in parts if isinstance(part, ToolCallPart)]
     results = [part.tool_call_id for part in parts if isinstance(part, ToolReturnPart)]
     assert sorted(calls) == sorted(results)

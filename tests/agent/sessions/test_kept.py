@@ -447,7 +447,7 @@ async def test_a_conversation_that_was_shortened_is_loaded_as_it_was_then(
         for prompt in ("first", "second", "third", "fourth"):
             await session.prompt(prompt)
         assert await session.compact()
-        shortened = list(session._memory.messages)
+        shortened = list(session.memory.messages)
     async with process([["five"]]) as second:
         session = await second.load()
         await session.prompt("fifth")

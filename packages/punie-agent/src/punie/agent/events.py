@@ -234,11 +234,13 @@ class SessionInfoUpdate(SessionEvent, frozen=True, kw_only=True, tag="session_in
 
 
 class SettingsUpdate(SessionEvent, frozen=True, kw_only=True, tag="settings_update"):
-    """A person chose another mode or model for the session."""
+    """A person chose another mode, model or level of reasoning, or the model has other levels."""
 
     mode: str
     model: str
     """Empty for what the settings lead to."""
+    thought: str = ""
+    """Empty leaves it to the model."""
 
 
 class StateUpdate(SessionEvent, frozen=True, kw_only=True, tag="state_update"):

@@ -70,6 +70,7 @@ class Runtime:
         session_id: str | None = None,
         mode: Mode | None = None,
         model: str = "",
+        thought: str = "",
         workspace: SessionWorkspace | None = None,
     ) -> Session:
         """Begin a session in a folder.
@@ -79,13 +80,14 @@ class Runtime:
             session_id: From `sessions.manager.new_session_id`; made here by default.
             mode: How much it may do without asking; what the settings say by default.
             model: Its model; what the settings lead to by default.
+            thought: How much the model is to reason; as it does by itself by default.
             workspace: Where its tools work; this disk by default.
 
         Raises:
             ConfigError: The settings of the folder cannot be used.
         """
         chosen = mode or _configured_mode(cwd, self._environ)
-        parts = self._parts(cwd, chosen, model, workspace)
+        parts = self._parts(cwd, chosen, model, workspace)._replace(thought=thought)
         return self.sessions.open(session_id or new_session_id(), **parts._asdict())
 
     async def load_session(
@@ -137,7 +139,8 @@ class Runtime:
             mode = settings.get("mode")
             chosen = mode if mode in MODES else _configured_mode(folder, self._environ)
             parts = self._parts(folder, chosen, settings.get("model", ""), workspace)
-            parts = parts._replace(servers=read_servers(settings.get("servers", [])))
+            servers = read_servers(settings.get("servers", []))
+            parts = parts._replace(thought=settings.get("thought", ""), servers=servers)
             folders = {str(path) for path in parts.workspace.roots}
             known = {stored.cwd, *settings.get("folders", [])}
             if parts.standing is None or str(parts.workspace.root) != stored.cwd:
@@ -198,29 +201,38 @@ class Runtime:
         return Preference(
             mode=config.stricter(last.mode, config.load_project(cwd).mode) if last.mode else "",
             model="" if explicit else last.model,
+            thought=last.thought,
         )
 
     async def choose(
-        self, session: Session, *, mode: Mode | None = None, model: str | None = None
+        self,
+        session: Session,
+        *,
+        mode: Mode | None = None,
+        model: str | None = None,
+        thought: str | None = None,
     ) -> None:
-        """Change a session's mode or model, and remember it for the next one in its folder.
+        """Change what is chosen for a session, and remember it for the next one in its folder.
 
         Args:
             session: An open one.
             mode: The new mode; as it is by default.
             model: The new model, from the next turn on; empty for what the settings lead to; as it
                 is by default.
+            thought: How much the model is to reason from the next turn on; empty leaves it to the
+                model; as it is by default.
         """
         mode = session.mode if mode is None else mode
         model = session.model if model is None else model
-        if (mode, model) == (session.mode, session.model):
+        thought = session.thought if thought is None else thought
+        if (mode, model, thought) == (session.mode, session.model, session.thought):
             return  # some editors choose everything again before each prompt
         root = session.workspace.root
-        session.mode = mode
+        session.thought, session.mode = thought, mode
         if model != session.model:
             session.think_with(model, self._opener(root, model))
-        await session.tell(SettingsUpdate(mode=mode, model=model))
-        chosen = Preference(mode=mode, model=model)
+        await session.tell(SettingsUpdate(mode=mode, model=model, thought=thought))
+        chosen = Preference(mode=mode, model=model, thought=thought)
         await asyncio.to_thread(self._preferences.keep, root, chosen)
 
     def models_for(self, session: Session) -> list[ModelChoice]:
@@ -248,13 +260,14 @@ class Runtime:
         changed, self._served = served != self._served, served
         return changed
 
-    async def warm(self, cwd: Path) -> None:
-        """Open the model before the first prompt asks for it.
+    async def warm(self, session: Session) -> None:
+        """Open a session's model before the first prompt asks for it.
 
         Raises:
             PunieError: There is no model; the first prompt will say so again.
         """
-        await self.brain(cwd)
+        brain = await self.brain(session.workspace.root, model=session.model)
+        await session.meet(brain.spec)
 
     async def brain(
         self, cwd: Path, *, model: str = "", on_progress: OnProgress | None = None

@@ -104,7 +104,7 @@ class PunieAgent:
             options = options_of(session, self._here)
         connect(session, params.mcp_servers)
         self._reader(session).attach()
-        self._warm_up_soon(cwd)
+        self._warm_up_soon(session)
         return v2.NewSessionResponse(
             session_id=session.id, config_options=options, available_commands=available()
         )
@@ -128,7 +128,7 @@ class PunieAgent:
         else:
             await reader.join()
         await reader.tell_state()
-        self._warm_up_soon(cwd)
+        self._warm_up_soon(session)
         self._soon(session.go_on)
         options = options_of(session, self._here)
         return v2.ResumeSessionResponse(config_options=options, available_commands=available())
@@ -252,6 +252,7 @@ class PunieAgent:
             session_id=session_id,
             mode=last.mode if last.mode in MODES else None,
             model=last.model,
+            thought=last.thought,
             workspace=workspace,
         )
 
@@ -307,8 +308,8 @@ class PunieAgent:
         with _told(session_id):
             return self._host.sessions.get(session_id)
 
-    def _warm_up_soon(self, cwd: Path) -> None:
-        self._soon(lambda: _warm(self._here, cwd))
+    def _warm_up_soon(self, session: Session) -> None:
+        self._soon(lambda: _warm(self._here, session))
         self._soon(lambda: self._look(self._here))
 
     def _soon(self, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
@@ -362,10 +363,10 @@ def _told(session_id: str = "") -> Generator[None]:
         raise RequestError(ErrorCode.INTERNAL_ERROR, message, {"message": message}) from error
 
 
-async def _warm(host: Host, cwd: Path) -> None:
+async def _warm(host: Host, session: Session) -> None:
     from punie.agent.errors import PunieError
 
     try:
-        await host.warm(cwd)
+        await host.warm(session)
     except PunieError as error:
         log.info("the model could not be opened ahead of time: %s", error)

@@ -29,6 +29,7 @@ class Host(Protocol):
         session_id: str | None = None,
         mode: Mode | None = None,
         model: str = "",
+        thought: str = "",
         workspace: SessionWorkspace | None = None,
     ) -> Session:
         """Begin one."""
@@ -61,9 +62,14 @@ class Host(Protocol):
         ...
 
     async def choose(
-        self, session: Session, *, mode: Mode | None = None, model: str | None = None
+        self,
+        session: Session,
+        *,
+        mode: Mode | None = None,
+        model: str | None = None,
+        thought: str | None = None,
     ) -> None:
-        """Change a session's mode or model."""
+        """Change what is chosen for a session."""
         ...
 
     def models_for(self, session: Session) -> list[ModelChoice]:
@@ -74,8 +80,8 @@ class Host(Protocol):
         """See which models the servers of this machine serve."""
         ...
 
-    async def warm(self, cwd: Path) -> None:
-        """Open the model of a folder's sessions before the first prompt."""
+    async def warm(self, session: Session) -> None:
+        """Open a session's model before the first prompt."""
         ...
 
     async def aclose(self) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MODE = "mode"
 MODEL = "model"
+THOUGHT = "thought_level"
 
 
 def options_of(session: Session, host: Host) -> list[v2.SessionConfigOption]:
@@ -24,7 +25,7 @@ def options_of(session: Session, host: Host) -> list[v2.SessionConfigOption]:
         session: The session.
         host: Knows the models.
     """
-    return [
+    options: list[v2.SessionConfigOption] = [
         v2.SessionConfigSelect(
             config_id=MODE,
             name="Mode",
@@ -50,6 +51,24 @@ def options_of(session: Session, host: Host) -> list[v2.SessionConfigOption]:
             ],
         ),
     ]
+    return [*options, _thought(session)] if session.levels else options
+
+
+def _thought(session: Session) -> v2.SessionConfigOption:
+    """How much the model is to reason, where its spec says that it can be told."""
+    levels = {DEFAULT: "As the model does by itself"} | dict.fromkeys(session.levels)
+    return v2.SessionConfigSelect(
+        config_id=THOUGHT,
+        name="Reasoning",
+        category="thought_level",
+        current_value=session.thought if session.thought in session.levels else DEFAULT,
+        options=[
+            v2.SessionConfigSelectOption(
+                value=level, name=level.capitalize(), description=description
+            )
+            for level, description in levels.items()
+        ],
+    )
 
 
 async def choose(session: Session, host: Host, params: v2.SetSessionConfigOptionRequest) -> None:
@@ -70,5 +89,10 @@ async def choose(session: Session, host: Host, params: v2.SetSessionConfigOption
                 reason = "no such model: /model NAME takes those that are not listed"
                 raise RequestError.invalid_params(reason, path="$.value")
             await host.choose(session, model="" if model == DEFAULT else model)
+        case "thought_level", str(level) if session.levels:
+            if level not in {DEFAULT, *session.levels}:
+                reason = f"must be one of {', '.join((DEFAULT, *session.levels))}"
+                raise RequestError.invalid_params(reason, path="$.value")
+            await host.choose(session, thought="" if level == DEFAULT else level)
         case _:
             raise RequestError.invalid_params("unknown option", path="$.configId")

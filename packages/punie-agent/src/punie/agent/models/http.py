@@ -227,6 +227,7 @@ class ChatModel(Model):
         for key in ("temperature", "top_p", "seed"):
             if (value := settings.get(key)) is not None:
                 body[key] = value
+        body |= cast("Mapping[str, Any]", settings.get("extra_body") or {})
         # mlx_lm.server cuts after 512 tokens unless it is told otherwise.
         body["max_tokens"] = settings.get("max_tokens") or self.spec.max_tokens
         if tools and settings.get("tool_choice") in ("none", []):

@@ -42,6 +42,10 @@ _CLOUD_EXTRAS = {"openai", "anthropic"}
 """Extras of punie-agent that bring a provider's SDK."""
 
 
+THOUGHT_LEVELS = ("low", "medium", "high")
+"""Of cloud models that reason."""
+
+
 class Resolved(NamedTuple):
     """The model that settings lead to."""
 
@@ -319,8 +323,17 @@ def _open_by_id(name: str, kind: str) -> OpenedModel:
             f"{name} cannot be used: {why}; known forms: {FORMS}"
         ) from error
     # Reasoning models of some providers refuse a temperature, and windows differ.
-    sees = bool(model.profile.get("supports_image_input", True))
-    spec = ModelSpec(spec=name, context_window=0, max_tokens=0, temperature=None, images=sees)
+    always = bool(model.profile.get("thinking_always_enabled"))
+    thinks = always or bool(model.profile.get("supports_thinking"))
+    spec = ModelSpec(
+        spec=name,
+        context_window=0,
+        max_tokens=0,
+        temperature=None,
+        images=bool(model.profile.get("supports_image_input", True)),
+        thought_levels=(() if always else ("off",)) + THOUGHT_LEVELS if thinks else (),
+        thought_by="provider",
+    )
     return OpenedModel(spec, model)
 
 

@@ -5,6 +5,8 @@ Parsing only; `models.registry` opens what a spec names.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
 
 
@@ -30,6 +32,11 @@ class ModelSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     """Replaces the default instructions when not empty."""
     images: bool = False
     """It sees images; to any other model an image is only named."""
+    thought_levels: tuple[str, ...] = ()
+    """How much it can be told to reason, such as `low`, `medium`, `high`; empty when it cannot be."""
+    thought_by: Literal["reasoning_effort", "no_think", "provider"] = "reasoning_effort"
+    """How it is told: by that field of a request, by `/no_think` at the end of a prompt at the level
+    `off` and by nothing at others, or as its provider wants it (Pydantic AI knows)."""
     code_mode: bool = False
     """Offer `execute_python`, code that calls the other tools, to a model that writes it well."""
     result_limit: int = 8_000

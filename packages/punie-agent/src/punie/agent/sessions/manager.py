@@ -70,6 +70,8 @@ class Parts(NamedTuple):
     """The rules and answers that hold in it."""
     model: str = ""
     """The model that was chosen for it; empty leaves it to the settings."""
+    thought: str = ""
+    """How much the model is to reason; empty leaves it to the model."""
     servers: tuple[McpServer, ...] = ()
     """The MCP servers that it had when it was kept."""
     traces: Path | None = None
@@ -104,6 +106,7 @@ class Sessions:
         open_brain: OpenBrain,
         standing: Standing | None = None,
         model: str = "",
+        thought: str = "",
         servers: tuple[McpServer, ...] = (),
         traces: Path | None = None,
     ) -> Session:
@@ -116,10 +119,11 @@ class Sessions:
             open_brain: Opens its model when the first turn begins.
             standing: The rules and answers that hold in it; none by default.
             model: The model that was chosen for it; empty leaves it to the settings.
+            thought: How much the model is to reason; empty leaves it to the model.
             servers: The MCP servers that it begins with.
             traces: The folder of traces, if the person wants them.
         """
-        parts = Parts(workspace, mode, open_brain, standing, model, servers, traces)
+        parts = Parts(workspace, mode, open_brain, standing, model, thought, servers, traces)
         fresh = _fresh(session_id, workspace, mode, model=model)
         session = self._made(fresh, parts)
         self._add(session)
@@ -342,6 +346,7 @@ class Sessions:
             open_brain=parts.open_brain,
             standing=parts.standing,
             model=parts.model,
+            thought=parts.thought,
             servers=self._servers.get(stored.session_id, parts.servers),
             record=record,
             past=past,

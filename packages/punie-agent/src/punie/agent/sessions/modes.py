@@ -27,11 +27,13 @@ async def for_a_turn(session: Session, mode: Mode | None) -> AsyncGenerator[None
         yield
         return
     session.gate.mode = mode
-    await session.tell(SettingsUpdate(mode=mode, model=session.model))
+    await session.tell(SettingsUpdate(mode=mode, model=session.model, thought=session.thought))
     await session.tell(Notice(severity="info", title=f"Mode {mode} for this turn"))
     try:
         yield
     finally:
         if session.mode == mode:  # else a person has chosen another one meanwhile
             session.mode = before
-            await session.tell(SettingsUpdate(mode=before, model=session.model))
+            await session.tell(
+                SettingsUpdate(mode=before, model=session.model, thought=session.thought)
+            )

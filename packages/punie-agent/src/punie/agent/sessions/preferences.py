@@ -1,4 +1,4 @@
-"""What a person chose last in a folder, mode and model, so that the next session there begins with it.
+"""What a person chose last in a folder, mode, model and level of reasoning, so that the next session there begins with it.
 
 Kept in the person's state, never in the project. Mode `bypass` is not kept: it is chosen each time.
 Two processes that choose in the same moment both keep a whole file; one of the choices may be lost.
@@ -27,6 +27,7 @@ class Preference(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     mode: str = ""
     model: str = ""
+    thought: str = ""
 
 
 class Preferences:

@@ -22,10 +22,12 @@ from punie.agent.events import (
     ImageContent,
     Progress,
     SessionInfoUpdate,
+    SettingsUpdate,
     StateUpdate,
     UserMessage,
 )
 from punie.agent.mcp.server import McpServer
+from punie.agent.models.spec import ModelSpec
 from punie.agent.permissions.gate import Ask, Gate, PermissionAnswer, PermissionAsk, Standing
 from punie.agent.permissions.policy import Mode
 from punie.agent.sessions.brain import OpenBrain, SessionWorkspace, opened
@@ -40,7 +42,6 @@ from punie.agent.sessions.replay import replay
 from punie.agent.sessions.replies import Reply, replied, replying_in
 from punie.agent.sessions.titles import last_title, title_of
 from punie.agent.tools.services import Services
-from punie.agent.turns.context import TurnContext
 from punie.agent.turns.emit import Emitter
 from punie.agent.turns.outcome import Cancellation, TurnOutcome
 
@@ -61,6 +62,7 @@ class Session:
         open_brain: OpenBrain,
         standing: Standing | None = None,
         model: str = "",
+        thought: str = "",
         servers: tuple[McpServer, ...] = (),
         record: Record | None = None,
         past: Past | None = None,
@@ -75,11 +77,15 @@ class Session:
         self.title = last_title(self.events)
         self.model = model
         """The model that was chosen for it; empty when nobody did, and the settings decide."""
+        self.thought = thought
+        """How much the model is to reason; empty, or none of its `levels`, leaves it to the model."""
+        self.levels: tuple[str, ...] = ()
+        """What its model can be told of that; known once it is open."""
         self.servers = servers
         """The MCP servers that it reaches, or reached in an earlier process."""
         self._open_brain = open_brain
         self._record = record
-        self._memory = Memory(record, past)
+        self.memory = Memory(record, past)
         self.checkpoints = checkpoints
         self._goes_on = False
         self._readers = Readers()
@@ -108,6 +114,13 @@ class Session:
         """
         self.model, self._open_brain = model, open_brain
         self.keep_settings()
+
+    async def meet(self, spec: ModelSpec) -> None:
+        """Learn what its model can be told about reasoning, and tell when that is new."""
+        if spec.thought_levels != self.levels:
+            self.levels = spec.thought_levels
+            chosen = SettingsUpdate(mode=self.mode, model=self.model, thought=self.thought)
+            await self.tell(chosen)
 
     def keep_settings(self) -> None:
         """Write what it should start with when it is loaded."""
@@ -242,7 +255,7 @@ class Session:
         self._turns.append(cancellation)
         try:
             async with self._one_at_a_time:
-                overtaken = message is None and not self._memory.unread
+                overtaken = message is None and not self.memory.unread
                 if cancellation.requested or overtaken:
                     return TurnOutcome(stop_reason="cancelled")
                 return await self._turn(message, cancellation, reply, mode)
@@ -260,7 +273,7 @@ class Session:
         """
         async with self._between_turns():
             brain = await self._open_brain(on_progress=lambda _: None)
-            events = await self._memory.shorten(brain)
+            events = await self.memory.shorten(brain)
             for event in events:
                 await self._deliver(event)
             return isinstance(last := events[-1], CompactionUpdate) and last.status == "completed"
@@ -339,42 +352,29 @@ class Session:
             return TurnOutcome(stop_reason="error", error=str(error), error_code=error.exit_code)
         if brain is None:
             return TurnOutcome(stop_reason="cancelled")
-        from punie.agent.policies.checks import Checks
         from punie.agent.sessions.additions import with_additions
+        from punie.agent.sessions.thinking import context_of
         from punie.agent.turns.run import run_turn
 
+        await self.meet(brain.spec)
         rules, services = self.gate.rules, self.services
         brain = await with_additions(
             brain, self.workspace, services, emitter=emitter, cancellation=cancellation, rules=rules
         )
-        restored = self._memory.recall(brain, goes_on=message is None)
-        claimed = {} if restored is None else dict(restored.claimed)
-        context = TurnContext(
-            workspace=self.workspace,
-            gate=self.gate,
-            emitter=emitter,
-            tools=brain.tools,
-            spec=brain.spec,
-            notes=brain.notes,
-            services=self.services,
-            checks=self.services.get(Checks, lambda: Checks(brain.checks)),
-            meter=self._memory.meter,
-            cancellation=cancellation,
-            claim_id=lambda call_id: claimed.pop(call_id, "") or self.call_ids.claim(call_id),
-            keep=self._memory.keep,
-            known={} if restored is None else restored.known,
-            watch=None if self.checkpoints is None else self.checkpoints.watch,
+        restored = self.memory.recall(brain, goes_on=message is None)
+        context = context_of(
+            self, brain, emitter=emitter, cancellation=cancellation, restored=restored
         )
         with brain.told(on_progress):
             end = await run_turn(
                 brain.agent,
                 with_news(message, self.events),
                 context=context,
-                history=self._memory.messages,
+                history=self.memory.messages,
                 new_id=new_id,
             )
         await emitter.flush()
-        await self._memory.end_turn(end.history, end.outcome, model=brain.spec.spec)
+        await self.memory.end_turn(end.history, end.outcome, model=brain.spec.spec)
         return end.outcome
 
     async def _deliver(self, event: AnyEvent) -> None:

@@ -29,6 +29,7 @@ def settings_of(session: Session) -> dict[str, Any]:
     return {
         "mode": session.mode,
         "model": session.model,
+        "thought": session.thought,
         "answers": session.gate.answers,
         "folders": [str(folder) for folder in session.workspace.roots[1:]],
         "servers": kept(session.servers),

@@ -31,6 +31,7 @@ from punie.agent.turns.context import TurnContext
 from punie.agent.turns.execute import execute, parse
 from punie.agent.turns.pictures import without_images
 from punie.agent.turns.steering import Steering
+from punie.agent.turns.thought import level_settings
 from punie.agent.turns.window import fit
 
 pydantic_ai.BANNER_ENABLED = False
@@ -184,7 +185,8 @@ class Coding(AbstractCapability[object]):
     def _settings(self, _ctx: RunContext[object]) -> ModelSettings:
         if self._context is None:
             return ModelSettings()
-        settings = settings_of(self._context.spec)
+        spec = self._context.spec
+        settings = settings_of(spec) | level_settings(spec, self._context.thought)
         if self._context.exhausted:
             # The tools stay listed, so that the prompt's prefix stays the same and cached.
             settings["tool_choice"] = "none"

@@ -85,6 +85,8 @@ class TurnContext:
     tools: Mapping[str, Tool[Any, Any]]
     """The tools that the model was offered, by name."""
     spec: ModelSpec
+    thought: str = ""
+    """How much the model is to reason, one of its spec's levels; empty leaves it to the model."""
     notes: str = ""
     """What the project and the person add to the default instructions."""
     services: Services = field(default_factory=Services)

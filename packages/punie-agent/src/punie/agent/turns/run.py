@@ -34,6 +34,7 @@ from punie.agent.turns.checked import back_to_the_model, check_end, tell_left
 from punie.agent.turns.context import REPEATS, TurnContext
 from punie.agent.turns.outcome import TurnOutcome, TurnUsage
 from punie.agent.turns.pictures import content_of, unseen
+from punie.agent.turns.thought import with_switch
 from punie.agent.turns.translate import Translator
 
 log = logging.getLogger(__name__)
@@ -82,9 +83,12 @@ async def run_turn(
     Returns:
         The outcome, and the history to keep. Never raises for what happens in the turn.
     """
-    content = None if prompt is None else content_of(prompt.text, prompt.images)
-    if prompt is not None and (notice := unseen(context.spec, prompt.images)) is not None:
-        await context.emitter.emit(notice)
+    content = None
+    if prompt is not None:
+        text = with_switch(prompt.text, context.spec, context.thought)
+        content = content_of(text, prompt.images)
+        if (notice := unseen(context.spec, prompt.images)) is not None:
+            await context.emitter.emit(notice)
     end = await _run_once(agent, content, context=context, history=history, new_id=new_id)
     rounds = context.checks.settings.rounds
     for number in range(1, rounds + 2):
