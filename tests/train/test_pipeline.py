@@ -13,8 +13,8 @@ from punie.train.evals.report import EvalReport
 from punie.train.evals.scorers import rate
 from punie.train.phases import load_phase, parse_phase, phase_names
 from punie.train.pipeline import Stage
-from punie.train.stages import fit
 from punie.train.stages.base import Outcome, Work
+from punie.train.stages.promote import promote
 
 
 def silent(_text: str) -> None:
@@ -130,10 +130,10 @@ def test_nothing_is_promoted_below_a_gate(tmp_path: Path) -> None:
     )
     (tmp_path / "report.json").write_bytes(msgspec.json.encode(low))
     with pytest.raises(GateError, match=r"exact is 75\.0%"):
-        fit.promote(Work(phase, tmp_path, silent), tmp_path / "adapter")
+        promote(Work(phase, tmp_path, silent), tmp_path / "adapter")
     assert not (tmp_path / "adapter").exists()
 
 
 def test_nothing_is_promoted_without_a_report(tmp_path: Path) -> None:
     with pytest.raises(TrainError, match="run the stage `evaluate` first"):
-        fit.promote(Work(load_phase("embedded"), tmp_path, silent), tmp_path / "adapter")
+        promote(Work(load_phase("embedded"), tmp_path, silent), tmp_path / "adapter")

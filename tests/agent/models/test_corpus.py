@@ -1,36 +1,30 @@
 """Malformed replies in the formats of real models, as their servers let them through.
 
-Each line of `corpus/*.jsonl` is one reply; it is streamed over a real socket in small pieces.
+Each line of the corpus in `punie.agent.testing` is one reply; it is streamed over a real socket in small pieces.
 `as_text` and `as_calls` must become the intended calls, `cut` and `no_call` must not become any.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic_ai import ModelRequest
 from pydantic_ai.direct import model_request_stream
-from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
+from pydantic_ai.messages import ModelResponse, TextPart
 from pydantic_ai.models import ModelRequestParameters
 
 from punie.agent.models.http import ChatModel
 from punie.agent.models.streaming import MENDED
 from punie.agent.testing.fake_server import FakeServer, Piece, chunk
+from punie.agent.testing.misbehaving import intended, label, lines, runnable
 from punie.agent.tools.catalog import CATALOG
 from punie.agent.turns.build import definition
 
-CORPUS = Path(__file__).parent / "corpus"
 GOAL = 0.95
 SIZES = (1, 7, 10_000)
 """Characters per streamed piece."""
-
-
-def lines(*names: str) -> list[dict[str, Any]]:
-    texts = [(CORPUS / f"{name}.jsonl").read_text(encoding="utf-8") for name in names]
-    return [json.loads(line) for text in texts for line in text.splitlines()]
 
 
 def script(line: dict[str, Any], size: int) -> list[Piece]:
@@ -55,27 +49,6 @@ async def reply(server: FakeServer, line: dict[str, Any], size: int) -> ModelRes
         async for _ in stream:
             pass
         return stream.get()
-
-
-def runnable(response: ModelResponse) -> list[tuple[str, Any]]:
-    """The calls that would run: of known tools, with arguments that their tools accept."""
-    calls: list[tuple[str, Any]] = []
-    for part in response.parts:
-        if isinstance(part, ToolCallPart) and part.tool_name in CATALOG:
-            arguments = part.args_as_dict()
-            try:
-                calls.append((part.tool_name, CATALOG[part.tool_name].parse(arguments)))
-            except ValueError:
-                continue
-    return calls
-
-
-def intended(line: dict[str, Any]) -> list[tuple[str, Any]]:
-    return [(c["name"], CATALOG[c["name"]].parse(c["arguments"])) for c in line["expected"]]
-
-
-def label(line: dict[str, Any]) -> str:
-    return f"{line['model']}: {line['form']}"
 
 
 @pytest.mark.parametrize("line", lines("cut", "no_call"), ids=label)

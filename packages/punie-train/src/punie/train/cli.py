@@ -71,14 +71,14 @@ def run(phase: str, output: Path | None, dry_run: bool) -> None:
 @click.option(
     "--to",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where `promote` puts the adapter.",
+    help="Where `promote` puts the adapter or model.",
 )
 def stage(stage: str, phase: str, output: Path | None, to: Path | None) -> None:
     """Run one STAGE of PHASE, such as `train`, or `promote`; also when nothing changed."""
     from punie.train import pipeline
     from punie.train.phases import load_phase
-    from punie.train.stages import fit
     from punie.train.stages.base import Work
+    from punie.train.stages.promote import promote
 
     chosen = load_phase(phase)
     folder = output or Path("runs", chosen.name)
@@ -89,7 +89,7 @@ def stage(stage: str, phase: str, output: Path | None, to: Path | None) -> None:
             return
         if to is None:
             raise click.UsageError("promote needs --to DIR")
-        fit.promote(Work(chosen, folder, say), to)
+        promote(Work(chosen, folder, say), to)
         say.line(f"promoted to {to}")
 
 

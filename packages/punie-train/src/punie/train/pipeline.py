@@ -16,7 +16,7 @@ from punie.train import manifest
 from punie.train.backends import memory
 from punie.train.errors import PhaseError
 from punie.train.phases.spec import NO_ADAPTER, Phase
-from punie.train.stages import bases, compress, fit, prepare
+from punie.train.stages import bases, compress, fit, paired, prepare, promote
 from punie.train.stages.base import Outcome, Say, Work
 
 
@@ -69,7 +69,9 @@ def _train_inputs(work: Work) -> dict[str, str]:
     if work.phase.adapter:
         return {"adapter": manifest.file_digest(bases.given_adapter(work.phase) / fit.WEIGHTS)}
     how = manifest.digest([work.phase.lora, work.phase.schedule])
-    return {**_examples(work), "hyperparameters": how}
+    start = bases.start_adapter(work.phase)
+    before = {} if start is None else {"start": manifest.file_digest(start / fit.WEIGHTS)}
+    return {**_examples(work), **before, "hyperparameters": how}
 
 
 def _fuse_inputs(work: Work) -> dict[str, str]:
@@ -109,6 +111,10 @@ def _evaluate_inputs(work: Work) -> dict[str, str]:
     }
 
 
+def _compare_inputs(work: Work) -> dict[str, str]:
+    return {"after": _evaluate_inputs(work)["model"], **paired.inputs(work)}
+
+
 def _fingerprint(folder: Path) -> str:
     if not (folder / "config.json").is_file():
         raise FileNotFoundError(errno.ENOENT, "no model folder", str(folder))
@@ -124,6 +130,7 @@ STAGES = (
     Stage("quantize", _quantize_inputs, compress.quantize, compress.quantizes),
     Stage("export", _export_inputs, compress.export, compress.exports),
     Stage("evaluate", _evaluate_inputs, fit.evaluate),
+    Stage("compare", _compare_inputs, paired.compare, paired.compares),
 )
 
 
@@ -141,7 +148,7 @@ def run(phase: Phase, folder: Path, *, say: Say, done: Say) -> None:
         GateError: The trained model stays below a gate.
     """
     run_stages(phase, folder, say=say, done=done)
-    fit.check_gates(phase, folder / fit.REPORT)
+    promote.check_gates(Work(phase, folder, say))
 
 
 def run_stages(

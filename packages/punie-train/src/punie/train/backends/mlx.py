@@ -38,14 +38,13 @@ import numpy as np
 from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
-from punie.train.backends import llama
+from punie.train.backends import adapters, llama
+from punie.train.backends.adapters import CONFIG, WEIGHTS
 from punie.train.backends.base import NanLossError, Progress, batches, shared_prefix
 from punie.train.backends.checkpoints import Checkpoints, State
 from punie.train.data.tokens import DIRECT, Tokens
 from punie.train.phases.spec import LoraSpec, Schedule
 
-WEIGHTS = "adapters.safetensors"
-CONFIG = "adapter_config.json"
 _MMAP_THRESHOLD, _TRIM_THRESHOLD, _ARENAS = -3, -1, -8
 """Names of glibc's `mallopt` options, from <malloc.h>."""
 PAD_TO = 8
@@ -261,18 +260,9 @@ def add_lora(model: Any, spec: LoraSpec, *, seed: int) -> int:
     mx.random.seed(seed)
     model.freeze()
     layers = spec.layers if spec.layers > 0 else len(model.layers)
-    linear_to_lora_layers(model, layers, _mlx_lm_parameters(spec))
+    linear_to_lora_layers(model, layers, adapters.parameters(spec))
     matrices: list[Any] = [array for _, array in tree_flatten(model.trainable_parameters())]
     return sum(matrix.size for matrix in matrices)
-
-
-def _mlx_lm_parameters(spec: LoraSpec) -> dict[str, Any]:
-    return {
-        "rank": spec.rank,
-        "scale": spec.scale,
-        "dropout": spec.dropout,
-        "keys": list(spec.keys),
-    }
 
 
 def rate(schedule: Schedule) -> Callable[[Any], Any]:
@@ -371,11 +361,7 @@ def save_adapter(model: Any, folder: Path, spec: LoraSpec) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     _save(dict(tree_flatten(model.trainable_parameters())), folder / WEIGHTS)
-    config = {
-        "fine_tune_type": "lora",
-        "num_layers": spec.layers if spec.layers > 0 else len(model.layers),
-        "lora_parameters": _mlx_lm_parameters(spec),
-    }
+    config = adapters.config(model, spec)
     partial = folder / f"partial-{CONFIG}"
     partial.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     Path(partial).replace(folder / CONFIG)

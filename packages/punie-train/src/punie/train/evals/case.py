@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from importlib import resources
+from collections.abc import Iterable, Iterator
+from importlib import metadata, resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,11 @@ import msgspec
 from msgspec import Struct
 
 from punie.train.data.checks import Wording
+from punie.train.data.example import Message
 from punie.train.errors import CaseError
+
+GROUP = "punie.suites"
+"""Entry points: a package with `*.jsonl`, or a function that judges a model itself."""
 
 
 class Expect(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -27,6 +32,8 @@ class Case(Struct, frozen=True, kw_only=True):
     id: str
     prompt: str
     expect: Expect
+    earlier: tuple[Message, ...] = ()
+    """What was said before the prompt."""
 
     @property
     def wording(self) -> Wording:
@@ -72,14 +79,33 @@ def parse_cases(lines: Iterable[str], *, source: str) -> list[Case]:
 
 
 def suite(name: str) -> list[Case]:
-    """Read a suite that ships with this package, such as `embedded-dev`."""
-    file = resources.files("punie.train.evals").joinpath(f"suites/{name}.jsonl")
-    if not file.is_file():
-        raise CaseError(f"there is no suite {name}; shipped are {', '.join(suites())}")
-    return parse_cases(file.read_text(encoding="utf-8").split("\n"), source=name)
+    """Read a suite of this package, such as `embedded-dev`, or of one below `punie.suites`.
+
+    Raises:
+        CaseError: There is none, or a line of it is no case.
+    """
+    for file in _files():
+        if file.name == f"{name}.jsonl":
+            return parse_cases(file.read_text(encoding="utf-8").split("\n"), source=name)
+    raise CaseError(f"there is no suite {name}; there are {', '.join(suites())}")
 
 
 def suites() -> list[str]:
-    """Name the suites that ship with this package."""
-    folder = resources.files("punie.train.evals").joinpath("suites")
-    return sorted(f.name.removesuffix(".jsonl") for f in folder.iterdir() if f.name.endswith("l"))
+    """Name the suites that are data."""
+    return sorted({file.name.removesuffix(".jsonl") for file in _files()})
+
+
+def _files() -> Iterator[Traversable]:
+    """Find all files of suites; one broken plugin does not hide the others."""
+    yield from _suite_files(resources.files("punie.train.evals").joinpath("suites"))
+    for plugin in metadata.entry_points(group=GROUP):
+        if plugin.attr:
+            continue  # it judges itself: `evals.executed`
+        try:
+            yield from _suite_files(resources.files(plugin.value))
+        except ModuleNotFoundError:
+            continue
+
+
+def _suite_files(folder: Traversable) -> Iterator[Traversable]:
+    return (file for file in folder.iterdir() if file.name.endswith(".jsonl"))

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from punie.agent.errors import ModelUnavailableError
+from punie.train.data.example import Message
 from punie.train.data.generators.results import Recorded
-from punie.train.errors import TrainError
+from punie.train.errors import CaseError, TrainError
 from punie.train.evals.case import Case
 from punie.train.evals.scorers import Step
 
@@ -47,6 +48,8 @@ class Subject(NamedTuple):
     step: Callable[[Case], Awaitable[Step]]
     report: Callable[[str, Recorded], Awaitable[str]]
     """From a prompt and a recorded result to the model's sentence about it."""
+    model: Model | None = None
+    """What is asked; a control has none."""
 
 
 @asynccontextmanager
@@ -134,7 +137,7 @@ async def _any(name: str, *, grammar: bool) -> AsyncGenerator[Subject]:
 def _subject(model: Model, spec: ModelSpec) -> Subject:
     asking = _Asking(model, spec)
     seen = spec.fingerprint or hashlib.sha256(model.model_name.encode()).hexdigest()
-    return Subject(spec.spec, seen, asking.step, asking.report)
+    return Subject(spec.spec, seen, asking.step, asking.report, model)
 
 
 class _Asking:
@@ -155,7 +158,8 @@ class _Asking:
         from pydantic_ai.messages import TextPart, ToolCallPart
 
         try:
-            response = await self._ask([self._user(case.prompt)])
+            earlier = [self._said(message) for message in case.earlier]
+            response = await self._ask([*earlier, self._user(case.prompt)])
         except ModelUnavailableError:
             raise  # no model at all is no score of zero
         except Exception as error:  # noqa: BLE001 - a model's failure is a wrong step, not the end
@@ -186,6 +190,15 @@ class _Asking:
             tool_choice="none",
         )
         return "".join(part.content for part in response.parts if isinstance(part, TextPart))
+
+    def _said(self, message: Message) -> ModelMessage:
+        from pydantic_ai.messages import ModelResponse, TextPart
+
+        if message.role == "assistant" and not message.call:
+            return ModelResponse([TextPart(message.content)])
+        if message.role == "user":
+            return self._user(message.content)
+        raise CaseError("what was said before a case is text: a call has no result to go with it")
 
     def _user(self, prompt: str) -> ModelMessage:
         from pydantic_ai.messages import ModelRequest, UserPromptPart

@@ -135,6 +135,17 @@ class Evaluation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whether a model of the embedded kind is held to its grammar of copied arguments."""
 
 
+class Replaces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The model that is in use until this one is: a model that is worse than it is not promoted."""
+
+    model: str
+    """Its spec, as for `punie models use`."""
+    suites: tuple[str, ...]
+    """What both are asked: suites of cases, and those that judge themselves."""
+    cases: int = 0
+    """Only the first ones of each suite of cases, for a quick look; 0 takes all."""
+
+
 class Gates(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Lowest shares with which a model is promoted."""
 
@@ -163,6 +174,9 @@ class Phase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     data: Data
     weights: Weights = Weights()
     lora: LoraSpec = LoraSpec()
+    start: str = ""
+    """The adapter that training goes on from: `shipped`, the one of the embedded model, or the folder of
+    one; trained from nothing by default."""
     schedule: Schedule = Schedule()
     fuse: bool = False
     """Whether the adapter is merged into the weights, at full precision, to be served alone."""
@@ -173,6 +187,7 @@ class Phase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     needs `fuse`, and a Llama."""
     evaluation: Evaluation
     gates: Gates
+    replaces: Replaces | None = None
 
     def __post_init__(self) -> None:
         if self.quantize is not None and not self.fuse:
@@ -181,6 +196,8 @@ class Phase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             )
         if self.adapter == NO_ADAPTER and not self.fuse:
             raise ValueError("`adapter = 'none'` needs `fuse = true`: there is no adapter to serve")
+        if self.adapter and self.start:
+            raise ValueError("`adapter` trains nothing and `start` goes on from one: choose")
         if self.gguf and not self.fuse:
             raise ValueError("`gguf` needs `fuse = true`: an adapter alone is no model")
         for name in ("serving", "shape"):

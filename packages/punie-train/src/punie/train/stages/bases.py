@@ -75,6 +75,15 @@ def base_folder(phase: Phase, run: Path) -> Path:
     return cached
 
 
+def start_adapter(phase: Phase) -> Path | None:
+    """Find the adapter that a phase goes on from, if it does.
+
+    Raises:
+        PhaseError: It is not there.
+    """
+    return _adapter(phase, phase.start) if phase.start else None
+
+
 def traces_folder(phase: Phase) -> Path:
     """Where the traces are that a phase learns from."""
     spec = phase.data.traces
@@ -92,14 +101,18 @@ def given_adapter(phase: Phase) -> Path:
     Raises:
         PhaseError: It is not there.
     """
-    if phase.adapter == "shipped":
+    return _adapter(phase, phase.adapter)
+
+
+def _adapter(phase: Phase, name: str) -> Path:
+    if name == "shipped":
         from punie.agent.models.embedded.spec import shipped_adapter
 
         folder = shipped_adapter()
     else:
-        folder = Path(phase.adapter).expanduser()
+        folder = Path(name).expanduser()
     if folder is None or not (folder / "adapters.safetensors").is_file():
-        raise PhaseError(f"the adapter of phase {phase.name}, {phase.adapter}, is not there")
+        raise PhaseError(f"the adapter of phase {phase.name}, {name}, is not there")
     return folder
 
 

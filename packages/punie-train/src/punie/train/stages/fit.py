@@ -1,4 +1,4 @@
-"""The stages that need a model: train, evaluate, promote."""
+"""The stages that need a model: train, evaluate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from punie.train import ledger, manifest
+from punie.train import ledger
 from punie.train.backends import memory
 from punie.train.errors import GateError, TrainError
 from punie.train.phases.spec import NO_ADAPTER, Phase
@@ -43,13 +43,15 @@ def train(work: Work) -> Outcome:
         longest=max(len(row.ids) for row in rows),
     )
     memory.check(needed)
-    from punie.train.backends import mlx
+    from punie.train.backends import adapters, mlx
     from punie.train.backends.base import Progress
     from punie.train.backends.checkpoints import Checkpoints
 
     mlx.keep_memory()
     model = mlx.load(bases.base_folder(phase, work.folder))
     parameters = mlx.add_lora(model, phase.lora, seed=phase.schedule.seed)
+    if (start := bases.start_adapter(phase)) is not None:
+        adapters.load(model, start, phase.lora)
     checkpoints = Checkpoints(work.path("checkpoints"), key=work.key)
 
     def report(at: Progress) -> None:
@@ -118,14 +120,18 @@ async def _evaluate(work: Work) -> Any:
 
     phase = work.phase
     cases = suite(phase.evaluation.suite)[: phase.evaluation.cases or None]
-    folder = served_folder(work)
-    name, adapter = (f"mlx:{folder}", None) if folder else ("embedded", work.path(ADAPTER))
-    grammar = phase.evaluation.grammar
-    async with open_subject(name, adapter=adapter, grammar=grammar) as subject:
+    name, adapter = served(work)
+    async with open_subject(name, adapter=adapter, grammar=phase.evaluation.grammar) as subject:
         answered = await run(
             subject, cases, told=lambda done, total: work.say(f"case {done} of {total}")
         )
         return sum_up(subject, answered)
+
+
+def served(work: Work) -> tuple[str, Path | None]:
+    """Name what a phase ends with: a model spec and, for `embedded`, the adapter on top of it."""
+    folder = served_folder(work)
+    return (f"mlx:{folder}", None) if folder else ("embedded", work.path(ADAPTER))
 
 
 def served_folder(work: Work) -> Path | None:
@@ -172,39 +178,3 @@ def check_gates(phase: Phase, path: Path) -> None:
                 f"{name} is {value:.1%} on {report.n} cases, the gate of phase {phase.name} is "
                 f"{gate:.1%}: nothing was promoted"
             )
-
-
-def promote(work: Work, to: Path) -> None:
-    """Copy the adapter, in half precision, with its manifest to where the agent finds it.
-
-    Args:
-        work: The phase.
-        to: Folder; replaced as a whole.
-
-    Raises:
-        GateError: The evaluation stayed below a gate.
-        TrainError: A stage before has not run.
-    """
-    check_gates(work.phase, work.path(REPORT))
-    source = work.path(ADAPTER)
-    trained = manifest.read(work.path("train.manifest.json"))
-    if trained is None or not (source / WEIGHTS).is_file():
-        raise TrainError(f"{source} holds no trained adapter: run the stage `train` first")
-    from punie.agent.models.embedded.blas import preload_fast_blas
-
-    preload_fast_blas()
-    from punie.train.backends import mlx
-
-    scratch = to.with_name(f"partial-{to.name}")
-    shutil.rmtree(scratch, ignore_errors=True)
-    mlx.halve(source, scratch)
-    stages = {
-        name.name.removesuffix(".manifest.json"): msgspec.to_builtins(manifest.read(name))
-        for name in sorted(work.folder.glob("*.manifest.json"))
-    }
-    text = msgspec.json.format(
-        msgspec.json.encode({"phase": msgspec.to_builtins(work.phase), "stages": stages})
-    )
-    (scratch / "manifest.json").write_bytes(text + b"\n")
-    shutil.rmtree(to, ignore_errors=True)
-    Path(scratch).replace(to)
