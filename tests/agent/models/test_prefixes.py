@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,6 +71,22 @@ async def test_another_process_takes_the_system_prompt_from_disk(
     await asyncio.to_thread(second.close)
     assert (fresh.cached_tokens, again.cached_tokens, again.text) == (0, stable, fresh.text)
     assert len(list((tmp_path / "prefixes").iterdir())) == 1
+
+
+async def test_nobody_else_may_read_what_was_computed_of_a_prompt(
+    opened: Callable[[], Engine], tmp_path: Path
+) -> None:
+    folder = tmp_path / "prefixes"
+    folder.mkdir(mode=0o755)  # as versions before this one made it
+    engine = opened()
+    umask = os.umask(0o002)
+    try:
+        await finished(engine, [*SYSTEM, 7, 8], stable=len(SYSTEM))
+        await asyncio.to_thread(engine.close)
+    finally:
+        os.umask(umask)
+    (file,) = folder.iterdir()
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, file)] == [0o700, 0o600]
 
 
 async def test_a_damaged_file_is_dropped_and_the_prompt_is_read(

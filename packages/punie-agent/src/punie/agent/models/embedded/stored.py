@@ -1,8 +1,9 @@
 """The key-value cache of a system prompt on disk, so that a new process need not read it again.
 
 Instructions and tools are the same at every start; what a model computed of them is kept beside the
-models and found by a digest over the weights and the tokens. A file that cannot be read is as good
-as none. Runs on the engine's thread.
+models and found by a digest over the weights and the tokens. They can hold what a project says of
+itself, so nobody else may read them. A file that cannot be read is as good as none. Runs on the
+engine's thread.
 """
 
 # mlx_lm has no types that strict mode accepts
@@ -74,6 +75,8 @@ class StoredPrefixes:
         scratch = path.with_name(f"{path.stem}.{os.getpid()}.safetensors")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.chmod(0o700)
+            scratch.touch(mode=0o600)
             save_prompt_cache(str(scratch), cache)
             scratch.replace(path)
             self._drop_old()
