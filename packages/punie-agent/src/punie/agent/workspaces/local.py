@@ -25,6 +25,7 @@ from punie.agent.workspaces.base import (
     ProgramMissingError,
 )
 from punie.agent.workspaces.children import Child, start_child
+from punie.agent.workspaces.environments import NAME, SCRIPTS, own_environment
 from punie.agent.workspaces.processes import Output, kill_group, run_group
 
 RUN_LIMIT = 8 * 1024 * 1024
@@ -63,13 +64,16 @@ class LocalWorkspace:
             root: The session's folder.
             more: Further folders that belong to the session.
             programs: Folders in which `run` looks for programs. By default the project's
-                `.venv`, the active environment, this interpreter's own, then `PATH`.
+                `.venv` unless the repository brought it, the active environment, this
+                interpreter's own, then `PATH`.
         """
         self._root = Path(os.path.realpath(root))
         resolved = [self._root, *(Path(os.path.realpath(folder)) for folder in more)]
         self._roots = tuple(dict.fromkeys(resolved))
         self._programs = None if programs is None else tuple(programs)
         self._running: set[int] = set()
+        self._judged = False
+        self._environment_folder: Path | None = None
         self._closed = False
 
     @property
@@ -177,7 +181,7 @@ class LocalWorkspace:
         return await start_child(
             [program, *argv[1:]],
             cwd=cwd or self._root,
-            env=self._environment(env or {}),
+            env=await asyncio.to_thread(self._environment, env or {}),
             started=self._started,
             ended=self._running.discard,
         )
@@ -198,19 +202,24 @@ class LocalWorkspace:
         for group in tuple(self._running):
             kill_group(group)
 
+    @property
+    def _own(self) -> Path | None:
+        """The project's environment; looked for anew until there is one, and asked about once."""
+        folder = self._root / NAME
+        if self._judged != (made := folder.exists()):
+            self._judged, self._environment_folder = made, own_environment(self._root)
+        return self._environment_folder
+
     def _environments(self) -> list[Path]:
-        scripts = "Scripts" if os.name == "nt" else "bin"
-        homes = [self._root / ".venv", Path(sys.prefix)]
-        if active := os.environ.get("VIRTUAL_ENV"):
-            homes.insert(1, Path(active))
-        return [home / scripts for home in homes]
+        active = os.environ.get("VIRTUAL_ENV")
+        homes = [self._own, Path(active) if active else None, Path(sys.prefix)]
+        return [home / SCRIPTS for home in homes if home is not None]
 
     def _environment(self, extra: Mapping[str, str]) -> dict[str, str]:
         env = {name: value for name, value in os.environ.items() if name not in _GIT_HOOK_VARIABLES}
-        own = self._environments()[0]
-        if own.is_dir():
-            env["VIRTUAL_ENV"] = str(own.parent)
-            env["PATH"] = os.pathsep.join([str(own), env.get("PATH", os.defpath)])
+        if (own := self._own) is not None:
+            env["VIRTUAL_ENV"] = str(own)
+            env["PATH"] = os.pathsep.join([str(own / SCRIPTS), env.get("PATH", os.defpath)])
         return env | dict(extra)
 
     async def _run(
@@ -226,7 +235,7 @@ class LocalWorkspace:
         return await run_group(
             argv,
             cwd=cwd or self._root,
-            env=self._environment(env),
+            env=await asyncio.to_thread(self._environment, env),
             timeout=timeout,
             limit=limit,
             merge=isinstance(argv, str),

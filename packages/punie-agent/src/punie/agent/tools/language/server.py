@@ -7,6 +7,7 @@ unsaved text included) and hears which files changed on disk, so it never answer
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -27,6 +28,7 @@ from punie.agent.tools.language.wire import (
 )
 from punie.agent.tools.walk import walk_files
 from punie.agent.workspaces.base import Workspace
+from punie.agent.workspaces.environments import interpreter
 
 SERVERS = (
     ("ty", "server"),
@@ -80,6 +82,7 @@ class LanguageServer:
         self.name = name
         self._workspace = workspace
         self._peer: Peer | None = None
+        self._python = Path(sys.executable)
         self._pulls = False
         self._versions = 0
         self._open: dict[Path, _Open] = {}
@@ -99,6 +102,7 @@ class LanguageServer:
             child = await self._workspace.start(argv)
         except OSError as error:
             raise ServerGoneError(f"it cannot be started: {error.strerror or error}") from error
+        self._python = await asyncio.to_thread(interpreter, self._workspace.root)
         self._peer = Peer(child, answer=self._answer, hear=self._hear)
         uri = self._workspace.root.as_uri()
         answer = await self._request(
@@ -289,10 +293,8 @@ class LanguageServer:
                 raise LookupError(method)
 
     def _settings(self, section: str | None) -> dict[str, Any]:
-        python = self._workspace.root / ".venv" / "bin" / "python"
-        if section == "python" and python.exists():
-            return {"pythonPath": str(python)}
-        return {}
+        # Said even where there is nothing to say: pyright runs the Python of a `.venv` that it finds.
+        return {"pythonPath": str(self._python)} if section == "python" else {}
 
     def _hear(self, method: str, params: Any) -> None:
         if method != "textDocument/publishDiagnostics":
