@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from punie.acp.agent_side import ClientProxy, serve
+from punie.acp.connection.inbox import Inbox
 from punie.acp.schema import v1
 from punie.acp.testing import INITIALIZE, RecordingClient, linked
 from punie.acp.transports.memory import pair
@@ -159,3 +160,33 @@ def test_a_client_has_handled_every_update_of_a_turn_when_its_answer_is_there(
                     tasks.create_task(turn(number))
 
     asyncio.run(scenario())
+
+
+class _Reading:
+    """Remembers whether frames may come."""
+
+    def __init__(self) -> None:
+        self.paused = False
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
+
+
+async def test_a_few_large_messages_pause_the_transport_as_many_small_ones_do() -> None:
+    """Punie's own rule: what waits is bounded in bytes, not in messages alone."""
+    transport: Any = _Reading()
+    may_go_on, done = asyncio.Event(), asyncio.Event()
+    inbox = Inbox(transport, asyncio.get_running_loop().create_task)
+    for _ in range(3):
+        inbox.put(may_go_on.wait, size=1_000_000)
+    assert not transport.paused
+    for _ in range(2):
+        inbox.put(may_go_on.wait, size=1_000_000)
+    assert transport.paused
+    inbox.put(done.set)
+    may_go_on.set()
+    await done.wait()
+    assert not transport.paused

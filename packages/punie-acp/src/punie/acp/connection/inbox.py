@@ -16,6 +16,9 @@ from punie.acp.transports.base import Transport
 _HIGH = 1000
 """Items waiting above which the transport is paused."""
 _LOW = 100
+_HIGH_SIZE = 4 * 1024 * 1024
+"""Bytes waiting above which the transport is paused."""
+_LOW_SIZE = 1024 * 1024
 
 
 class Inbox:
@@ -35,15 +38,22 @@ class Inbox:
         """The task that works; `None` while there is nothing to do."""
         self._transport = transport
         self._spawn = spawn
-        self._items: deque[Callable[[], Awaitable[None] | None]] = deque()
+        self._items: deque[tuple[Callable[[], Awaitable[None] | None], int]] = deque()
+        self._size = 0
         self._paused = False
 
-    def put(self, item: Callable[[], Awaitable[None] | None]) -> None:
-        """Add an item; what it returns is awaited before the next one is called."""
-        self._items.append(item)
+    def put(self, item: Callable[[], Awaitable[None] | None], *, size: int = 0) -> None:
+        """Add an item.
+
+        Args:
+            item: Called in its turn; what it returns is awaited before the next one is called.
+            size: Bytes that it holds.
+        """
+        self._items.append((item, size))
+        self._size += size
         if self.worker is None:
             self.worker = self._spawn(self._work())
-        if len(self._items) > _HIGH and not self._paused:
+        if (len(self._items) > _HIGH or self._size > _HIGH_SIZE) and not self._paused:
             self._paused = True
             self._transport.pause_reading()
 
@@ -63,10 +73,12 @@ class Inbox:
     async def _work(self) -> None:
         try:
             while self._items:
-                waiting = self._items.popleft()()
+                item, size = self._items.popleft()
+                waiting = item()
                 if waiting is not None:
                     await waiting
-                if self._paused and len(self._items) < _LOW:
+                self._size -= size
+                if self._paused and len(self._items) < _LOW and self._size < _LOW_SIZE:
                     self._paused = False
                     self._transport.resume_reading()
         finally:

@@ -297,7 +297,8 @@ class Connection:
         if incoming is None:
             return
         if incoming.ordered:
-            self._inbox.put(lambda: self._notify(method, incoming.run))
+            size = 0 if params is UNSET else len(memoryview(params))
+            self._inbox.put(lambda: self._notify(method, incoming.run), size=size)
         else:
             self._spawn(self._notify(method, incoming.run))
 

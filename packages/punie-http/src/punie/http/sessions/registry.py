@@ -26,6 +26,10 @@ SOON = 0.02
 """Seconds until pages hear that a session's state changed."""
 LATER = 0.3
 """Seconds until pages hear of anything else."""
+SHARE = 1024 * 1024
+"""Bytes that one agent may have sent since it last waited until they were kept."""
+OVERHEAD = 200
+"""Bytes that an update costs beside its body, about."""
 CHECKPOINT = 500
 """Events of a session after which its summary is kept anew."""
 
@@ -81,6 +85,7 @@ class Sessions:
         self._texts = Texts(store)
         self._summaries: dict[SessionKey, Summary] = {}
         self._drivers: dict[SessionKey, Driver] = {}
+        self._unkept: dict[Driver | None, int] = {}
         self._checkpointed: dict[SessionKey, int] = {}
         self._dirty: set[SessionKey] = set()
         self._telling: asyncio.TimerHandle | None = None
@@ -181,12 +186,21 @@ class Sessions:
     async def update(self, key: SessionKey, body: bytes) -> None:
         """An update came; waits when they come faster than they can be kept.
 
+        An agent that sends much waits for its own, so that those of others need not.
+
         Args:
             key: The session.
             body: A `session/update` of version 2, as JSON.
         """
         self._store.append(key, "update", body, at=self._clock())
-        await self._store.room()
+        driver = self._drivers.get(key)
+        unkept = self._unkept.get(driver, 0) + len(body) + OVERHEAD
+        if unkept > SHARE:
+            self._unkept[driver] = 0
+            await self._store.flush()
+        else:
+            self._unkept[driver] = unkept
+            await self._store.room()
 
     def record(self, key: SessionKey, kind: Kind, body: dict[str, Any] | Asked) -> int:
         """Something else happened."""
@@ -224,6 +238,7 @@ class Sessions:
 
     def detached(self, driver: Driver) -> None:
         """An agent is gone, and with it its sessions."""
+        self._unkept.pop(driver, None)
         for key in [key for key, one in self._drivers.items() if one is driver]:
             del self._drivers[key]
             summary = self._summaries[key]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
+
+from msgspec import Struct, field
 
 from punie.http.store.base import SessionKey, Store
 from punie.http.transcript import text_of
@@ -17,11 +19,13 @@ _CHUNKS = {
 _WHOLE = {"user_message": "user", "agent_message": "agent", "agent_thought": "thought"}
 
 
-class _Open(NamedTuple):
+class _Open(Struct):
     message_id: str
     kind: str
     seq: int
-    parts: list[str]
+    parts: list[str] = field(default_factory=list[str])
+    size: int = 0
+    """Characters in the parts; what is above `LONGEST` is not kept."""
 
 
 class Texts:
@@ -55,8 +59,11 @@ class Texts:
         message = self._open.get(session)
         if message is None or message.message_id != update["messageId"]:
             self.finish(session)
-            message = self._open[session] = _Open(update["messageId"], kind, seq, [])
-        message.parts.append(text_of([update["content"]]))
+            message = self._open[session] = _Open(update["messageId"], kind, seq)
+        if message.size < LONGEST:
+            text = text_of([update["content"]])
+            message.parts.append(text)
+            message.size += len(text)
 
     def _put(self, session: SessionKey, seq: int, kind: str, text: str) -> None:
         if text.strip():

@@ -44,6 +44,8 @@ GROUP = 2000
 """Writes in one group at most."""
 BACKLOG = 20_000
 """Unwritten events above which `room` waits."""
+BACKLOG_SIZE = 64 * 1024 * 1024
+"""Bytes of unwritten events above which it does, too."""
 CLOSING = 2.0
 """Seconds in which what is left must be written when the store is closed."""
 RETRY = 0.5
@@ -77,6 +79,7 @@ class SqliteStore:
         self._reading = threading.Lock()
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._unwritten = 0
+        self._unwritten_size = 0
         self._has_room = asyncio.Event()
         self._has_room.set()
         self._published: Published = lambda events: None
@@ -194,14 +197,16 @@ class SqliteStore:
         if self._closed:
             raise StoreError("the store is closed")
         self._unwritten += 1
-        if self._unwritten > BACKLOG:
+        self._unwritten_size += _size(write.event)
+        if self._unwritten > BACKLOG or self._unwritten_size > BACKLOG_SIZE:
             self._has_room.clear()
         self._queue.put(write)
 
     def _committed(self, events: list[Event], count: int) -> None:
         self._unwritten -= count
+        self._unwritten_size -= sum(map(_size, events))
         self._failed("")
-        if self._unwritten <= BACKLOG // 2:
+        if self._unwritten <= BACKLOG // 2 and self._unwritten_size <= BACKLOG_SIZE // 2:
             self._has_room.set()
         if events:
             self.published_seq = events[-1].seq
@@ -378,6 +383,10 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         check_same_thread=False,
         timeout=10.0,
     )
+
+
+def _size(event: Event | None) -> int:
+    return 0 if event is None else len(memoryview(event.body))
 
 
 def _event(row: tuple[Any, ...]) -> Event:

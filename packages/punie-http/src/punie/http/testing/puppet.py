@@ -67,6 +67,10 @@ class Puppet:
         """Go away."""
         await self._transport.aclose()
 
+    async def drain(self) -> None:
+        """Wait until the client takes more."""
+        await self._transport.drain()
+
     # What a test makes it do
 
     def tell(self, session_id: str, **update: Any) -> None:
