@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import shutil
-import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from punie.agent.testing import Call, Requests, brain_opener
 from punie.agent.tools.catalog import CATALOG
 from punie.agent.tools.language import server
 from punie.agent.tools.refactor import imports
-from punie.agent.workspaces import local
 from punie.agent.workspaces.base import CommandResult, ProcessResult
 from punie.agent.workspaces.local import LocalWorkspace
 
@@ -89,12 +87,17 @@ def turn(tmp_path: Path) -> Callable[..., Any]:
     """Run a turn that calls all tools; gives the outcome and what the model read, by tool."""
 
     async def run(
-        *, script: str | None = None, before: Callable[[Path], None] | None = None
+        *,
+        script: str | None = None,
+        before: Callable[[Path], None] | None = None,
+        real: bool = False,
+        text: str = "value = 1\n",
+        during: AbstractContextManager[None] | None = None,
     ) -> tuple[Any, dict[str, str]]:
         root, programs = tmp_path / "project", tmp_path / "bin"
         root.mkdir()
         programs.mkdir()
-        (root / "a.py").write_text("value = 1\n")
+        (root / "a.py").write_text(text)
         if script is not None:
             for name in PROGRAMS:
                 (programs / name).write_text(script)
@@ -105,12 +108,13 @@ def turn(tmp_path: Path) -> Callable[..., Any]:
         calls = [Call(name, arguments, id=name) for name, arguments in ARGUMENTS.items()]
         session = Session(
             "s",
-            workspace=Hasty(root, programs=[programs]),
+            workspace=LocalWorkspace(root) if real else Hasty(root, programs=[programs]),
             mode="bypass",
             open_brain=brain_opener([calls, ["I could not."]], spec=ALL, requests=requests),
         )
         session.services.get(Checks, lambda: Checks(CheckSettings(rounds=0)))
-        outcome = await session.prompt("do everything")
+        with during or nullcontext():
+            outcome = await session.prompt("do everything")
         await session.aclose()
         read = {
             part.tool_name: part.model_response_str()
@@ -194,15 +198,47 @@ async def test_files_are_not_text(turn: Callable[..., Any]) -> None:
     assert "is not a text file" in read["edit_file"]
 
 
+FULL = (
+    "import sys\nvalue = 1\nimport os\n\n\ndef f():\n    return value\n\n\n"
+    + "x=1  # to be formatted\n" * 400
+)
+"""More than the disk takes; every tool that writes has something to change in it."""
+WRITING = {
+    *("edit_file", "write_file", "multi_edit", "format_file", "fix_lint", "organize_imports"),
+    *("add_import", "rename_symbol", "move_symbol"),
+}
+
+
+@pytest.mark.timeout(120)
 async def test_the_disk_is_full(
+    turn: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    largest_file: Callable[[int], AbstractContextManager[None]],
+) -> None:
+    monkeypatch.setattr(server, "STARTING", 60.0)
+    monkeypatch.setattr(server, "ANSWERING", 60.0)
+    monkeypatch.setattr(imports, "TALKING", 60.0)
+    monkeypatch.setitem(ARGUMENTS, "write_file", {"path": "b.py", "content": FULL})
+    monkeypatch.setitem(ARGUMENTS, "run_command", {"command": "cat a.py > b || { rm b; exit 1; }"})
+    change = {"old": "value = 1", "new": "value = 2"}
+    monkeypatch.setitem(ARGUMENTS, "edit_file", {"path": "a.py", **change})
+    monkeypatch.setitem(ARGUMENTS, "multi_edit", {"path": "a.py", "edits": [change]})
+    monkeypatch.setitem(ARGUMENTS, "add_import", {"path": "a.py", "statement": "import json"})
+    outcome, read = await turn(real=True, text=FULL, during=largest_file(4096))
+    ends_clearly(outcome, read, failing=WRITING | {"run_command"})
+    for name in WRITING:
+        assert "File too large" in read[name], (name, read[name])
+    assert (tmp_path / "project" / "a.py").read_text() == FULL
+    left = {path.name for path in (tmp_path / "project").iterdir()}
+    assert left - {".pytest_cache", ".ruff_cache"} == {"a.py"}
+
+
+async def test_there_is_no_temporary_folder(
     turn: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def full(_descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(local.os, "fsync", full)
-    outcome, read = await turn(script=f"#!/bin/sh\nexec {sys.executable} -c 'exit(1)'\n")
-    ends_clearly(outcome, read, failing={"edit_file", "write_file", "multi_edit"})
-    assert "No space left on device" in read["edit_file"]
-    assert (tmp_path / "project" / "a.py").read_text() == "value = 1\n"
-    assert sorted(path.name for path in (tmp_path / "project").iterdir()) == ["a.py"]
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    monkeypatch.setitem(ARGUMENTS, "run_command", {"command": "true"})
+    outcome, read = await turn(real=True)
+    ends_clearly(outcome, read, failing={"run_tests"})
+    assert "no place for pytest's report" in read["run_tests"]

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import resource
-import signal
 import stat
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -23,19 +21,6 @@ from punie.agent.workspaces.local import LocalWorkspace, replace_file
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """Make the kernel refuse longer files, as a full disk does; works as root too."""
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, handler)
 
 
 async def test_a_new_file_is_created_with_its_folders(workspace: LocalWorkspace) -> None:
@@ -79,7 +64,9 @@ def test_text_comes_back_as_it_was_written(workspace: LocalWorkspace, text: str)
     assert asyncio.run(round_trip()) == text
 
 
-async def test_a_full_disk_leaves_the_old_file_and_nothing_else(workspace: LocalWorkspace) -> None:
+async def test_a_full_disk_leaves_the_old_file_and_nothing_else(
+    workspace: LocalWorkspace, largest_file: Callable[[int], AbstractContextManager[None]]
+) -> None:
     path = workspace.root / "x.txt"
     path.write_text("old")
     with largest_file(1024), pytest.raises(OSError, match="too large") as raised:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import ExitStack
 from pathlib import Path
 
 from msgspec import Struct
@@ -82,7 +83,13 @@ async def run_tests(call: Call, args: RunTests, *, timeout: float = TIMEOUT) -> 
     shown = target.shown + separator + test
     # A leading `./` keeps pytest from reading a name as an option or as an `@file` of options.
     argument = shown if Path(shown).is_absolute() else f"./{shown}"
-    with tempfile.TemporaryDirectory(prefix="punie-tests-") as folder:
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="punie-tests-"))
+        except OSError as error:
+            return TestsResult(
+                ok=False, path=shown, error=f"there is no place for pytest's report: {error}"
+            )
         report = Path(folder, "report.xml")
         options = [*_OPTIONS, f"--junit-xml={report}"]
         try:

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -98,9 +98,7 @@ def _rope_error() -> type[Exception]:
 @contextmanager
 def _project(root: Path, texts: Mapping[Path, str]) -> Generator[tuple[Any, Path]]:
     open_project, rope_error = _rope("rope.base.project").Project, _rope_error()
-    with tempfile.TemporaryDirectory(prefix="punie-rope-") as folder:
-        shadow = Path(folder).resolve()
-        _copy(root, shadow, texts)
+    with _shadow(root, texts) as shadow:
         sources = ["src"] if (shadow / "src").is_dir() else []
         project: Any = open_project(
             str(shadow), ropefolder=None, source_folders=sources, save_objectdb=False
@@ -111,6 +109,18 @@ def _project(root: Path, texts: Mapping[Path, str]) -> Generator[tuple[Any, Path
             raise CannotError(f"rope refuses: {error}") from error
         finally:
             project.close()
+
+
+@contextmanager
+def _shadow(root: Path, texts: Mapping[Path, str]) -> Generator[Path]:
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="punie-rope-"))
+            shadow = Path(folder).resolve()
+            _copy(root, shadow, texts)
+        except OSError as error:
+            raise CannotError(f"the project cannot be copied for rope: {error}") from error
+        yield shadow
 
 
 def _copy(root: Path, shadow: Path, texts: Mapping[Path, str]) -> None:
