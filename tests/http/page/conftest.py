@@ -24,6 +24,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # the network is off
 )
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
@@ -56,11 +57,16 @@ class Faults(list[str]):
     nobody caught, dialogs, and requests to any other place than the hub.
     """
 
-    def watch(self, page: Any, home: str) -> None:
+    def watch(self, page: Any, home: str, *, refused: str) -> None:
         page.on("pageerror", lambda error: self.append(str(error)))
-        page.on("console", lambda line: line.type == "error" and self.append(line.text))
+        page.on("console", lambda line: line.type == "error" and self._logged(line.text, refused))
         page.on("dialog", lambda dialog: self.append(f"a dialog: {dialog.message}"))
         page.on("request", lambda request: self._requested(request.url, home))
+
+    def _logged(self, text: str, refused: str) -> None:
+        """Chromium logs each request that is refused, also where a test wants that."""
+        if not refused or refused not in text:
+            self.append(text)
 
     def _requested(self, url: str, home: str) -> None:
         if not url.startswith((f"{home}/", "data:")):
@@ -80,14 +86,16 @@ async def open_page(browser: Any, running: Any) -> AsyncGenerator[OpenPage, None
     faults = Faults()
     contexts: list[Any] = []
 
-    async def opened(*, at: str = "", script: str = "", size: Any = DESKTOP, **more: Any) -> Any:
+    async def opened(
+        *, at: str = "", script: str = "", size: Any = DESKTOP, refused: str = "", **more: Any
+    ) -> Any:
         context = await browser.new_context(viewport=size, **more)
         contexts.append(context)
         if script:
             await context.add_init_script(script)
         page = await context.new_page()
         page.set_default_timeout(20_000)
-        faults.watch(page, running.address.url)
+        faults.watch(page, running.address.url, refused=refused)
         await page.goto(running.address.link)
         if at:
             await page.goto(f"{running.address.url}/{at}")
@@ -97,7 +105,7 @@ async def open_page(browser: Any, running: Any) -> AsyncGenerator[OpenPage, None
     yield opened
     for context in contexts:
         await context.close()
-    assert faults == []
+    assert list(faults) == []
 
 
 @pytest.fixture
@@ -118,12 +126,19 @@ def attached(running: Any) -> Any:
         await puppet.start(*sessions)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(running.hub.fleet.attach(ours, Visitor(name=name)))
-            for session_id in sessions:
-                await puppet.joined[session_id].wait()
+            await running.until("", lambda message: is_ready(message, name))
             yield puppet
             await puppet.aclose()
 
     return attach
+
+
+def is_ready(message: Any, name: str) -> bool:
+    """Whether an agent has been taken over with all its sessions."""
+    told = message.data["agents"] if message.name == "overview" else [message.data]
+    return message.name in {"overview", "agent"} and any(
+        one["name"] == name and one["condition"] == "ready" for one in told
+    )
 
 
 @pytest.fixture
@@ -137,3 +152,7 @@ def key_of(running: Any) -> Callable[[str], int]:
 @pytest.fixture
 def project(settings: Any) -> Path:
     return settings.folder
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pictures", help="where the documentation's pictures of the page go")

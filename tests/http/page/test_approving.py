@@ -6,6 +6,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from playwright.async_api import expect
+
 ARMED = ".card[data-keys=now]"
 
 
@@ -19,12 +21,12 @@ async def start(page: Any, prompt: str) -> None:
 async def test_one_key_allows_a_write(page: Any, project: Path) -> None:
     await start(page, "write notes.txt hello")
     assert "hello" in await page.inner_text(".card .diff .add")
-    assert await page.title() == "(1) Punie"
+    await expect(page).to_have_title("(1) Punie")
     await page.wait_for_selector(ARMED)
     await page.keyboard.press("a")
     await page.wait_for_selector(".item.agent >> text=notes.txt created")
     assert (project / "notes.txt").read_text() == "hello"
-    await page.wait_for_function("document.title === 'Punie'")
+    await expect(page).to_have_title("Punie")
 
 
 async def test_one_key_rejects_a_write(page: Any, project: Path) -> None:
@@ -154,7 +156,7 @@ async def test_what_is_asked_in_the_ide_alone_is_told(page: Any, attached: Any) 
     async with attached("s1") as puppet:
         puppet.become("s1", "requires_action")
         await page.wait_for_selector(".calm >> text=An agent waits for an answer in the IDE.")
-        assert await page.title() == "(1) Punie"
+        await expect(page).to_have_title("(1) Punie")
         assert await page.inner_text("#sessions a.needs_approval .state") == "needs approval"
 
 

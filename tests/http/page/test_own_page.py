@@ -43,6 +43,11 @@ async def test_it_shows_who_needs_a_person_and_answers(
     assert (settings.folder / "notes.txt").read_text() == "hello"
 
 
+async def test_the_hubs_page_leads_to_it(page: Any) -> None:
+    await page.click(".panels a >> text=mine")
+    await page.wait_for_selector("h1 >> text=Who needs me")
+
+
 @pytest.mark.parametrize("path", ["/panels/mine/..%2f15_local_model_server.py", "/panels/none/"])
 async def test_nothing_but_its_files_is_served(running: Any, path: str) -> None:
     async with running.http.get(path) as response:

@@ -63,7 +63,7 @@ function several(id, schema, choices, label, note, required) {
     h("legend", {}, ...label), note,
     ...boxes.map((box, at) => h("div", { class: "tick" }, box, h("label", { for: box.id }, evident(choices[at].title ?? choices[at].const)))));
   const taken = () => choices.filter((_, at) => boxes[at].checked).map((one) => one.const);
-  return { element, value: many ? taken : () => taken()[0] };
+  return { element, value: () => (many && taken().length ? taken() : taken()[0]) };
 }
 
 function select(common, schema, choices, required) {
@@ -77,7 +77,15 @@ function input(common, schema, required) {
   if (schema.type === "number" || schema.type === "integer") {
     return h("input", { ...common, type: "number", required, value, min: schema.minimum, max: schema.maximum, step: schema.type === "integer" ? "1" : "any" });
   }
-  const type = TYPES[schema.format] ?? "text";
-  const shown = type === "datetime-local" ? undefined : value;
-  return h("input", { ...common, type, required, value: shown, minlength: schema.minLength, maxlength: schema.maxLength });
+  const type = TYPES[schema.format];
+  const limits = { required, minlength: schema.minLength, maxlength: schema.maxLength };
+  if (type) return h("input", { ...common, ...limits, type, value: type === "datetime-local" ? undefined : value });
+  return h("textarea", { ...common, ...limits, rows: "1", onkeydown: sends }, value);
+}
+
+// As in the composer: Enter sends, Shift+Enter begins a line.
+function sends(event) {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  event.target.form.requestSubmit();
 }

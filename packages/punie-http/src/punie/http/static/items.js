@@ -38,7 +38,7 @@ function message(item) {
 
 function otherBlock(block) {
   if (block.type === "resource_link") return h("p", { class: "mention" }, "@", block.title ?? block.name);
-  if (block.type === "image" && /^image\/(png|jpeg|gif|webp)$/.test(block.mimeType)) {
+  if (block.type === "image" && /^image\/(png|jpeg|gif|webp)$/.test(block.mimeType) && /^[\w+/\s]+=*\s*$/.test(block.data)) {
     return h("img", { src: `data:${block.mimeType};base64,${block.data}`, alt: "A picture from the agent" });
   }
   if (block.type === "resource" && typeof block.resource?.text === "string") return preformatted("output", block.resource.text);

@@ -108,14 +108,14 @@ export class ReplayView {
 }
 
 // Events in groups that change the same item; what changes none (a state, an option) goes with the
-// one before it.
+// one before it, and what comes before all items with the first.
 function momentsOf(events) {
   const tried = new Transcript();
   const moments = [];
   let current = null;
   for (const event of events) {
     const changed = tried.apply(event);
-    if (moments.length === 0 || (changed !== null && changed !== current)) moments.push([]);
+    if (moments.length === 0 || (changed !== null && current !== null && changed !== current)) moments.push([]);
     if (changed !== null) current = changed;
     moments.at(-1).push(event);
   }

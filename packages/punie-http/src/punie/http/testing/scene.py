@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -103,8 +103,8 @@ OPTIONS: list[dict[str, Any]] = [
     },
 ]
 COMMANDS = [
-    {"name": "review", "description": "Review what changed on this branch"},
-    {"name": "tests", "description": "Run the tests and explain what fails"},
+    {"type": "command", "name": "review", "description": "Review what changed on this branch"},
+    {"type": "command", "name": "tests", "description": "Run the tests and explain what fails"},
 ]
 
 
@@ -122,11 +122,10 @@ async def busy(hub: Hub) -> AsyncGenerator[dict[str, Puppet], None]:
         punie = await _attach(hub, tasks, "punie-shop", "cart", "httpx", cwd="/home/ada/shop")
         gemini = await _attach(hub, tasks, "gemini", "notes", "invoices", cwd="/home/ada/billing")
         ide = await _attach(hub, tasks, "ide", "parser", "cache", cwd="/home/ada/compiler")
-        asking = [
-            tasks.create_task(_cart(punie)),
-            tasks.create_task(_httpx(punie)),
-            tasks.create_task(_notes(gemini)),
-        ]
+        asking = list[asyncio.Task[None]]()
+        for asks in (_cart(punie), _httpx(punie), _notes(gemini)):
+            asking.append(tasks.create_task(asks))
+            await _until(hub, lambda: len(hub.inbox.views()) == len(asking))
         _invoices(gemini)
         _parser(ide)
         _cache(ide)
@@ -144,9 +143,19 @@ async def _attach(
     puppet = Puppet(theirs, cwd=cwd)
     await puppet.start(*sessions)
     tasks.create_task(hub.fleet.attach(ours, Visitor(name=name)))
-    for session in sessions:
-        await puppet.joined[session].wait()
+    await _until(
+        hub,
+        lambda: any(one.name == name and one.condition == "ready" for one in hub.fleet.views()),
+    )
     return puppet
+
+
+async def _until(hub: Hub, holds: Callable[[], bool]) -> None:
+    """Wait for something that pages are told of."""
+    changes = hub.feed.open(None, states=True)
+    while not holds():
+        await changes.take(0.2)
+    hub.feed.close(changes)
 
 
 def _begin(puppet: Puppet, session: str, prompt: str, title: str) -> None:
