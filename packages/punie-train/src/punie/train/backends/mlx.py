@@ -1,4 +1,4 @@
-"""LoRA training on MLX: the only module of this package that imports mlx or mlx_lm.
+"""LoRA training on MLX.
 
 Model and LoRA layers are mlx-lm's; loss and batching are our own, because most of the stock work is
 thrown away on short tool-calling examples:
@@ -34,7 +34,6 @@ import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optim
 import msgspec
-import numpy as np
 from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
@@ -42,6 +41,7 @@ from punie.train.backends import adapters, llama
 from punie.train.backends.adapters import CONFIG, WEIGHTS
 from punie.train.backends.base import NanLossError, Progress, batches, shared_prefix
 from punie.train.backends.checkpoints import Checkpoints, State
+from punie.train.backends.several import Machines
 from punie.train.data.tokens import DIRECT, Tokens
 from punie.train.phases.spec import LoraSpec, Schedule
 
@@ -132,14 +132,22 @@ def batch_loss(model: Any, batch: Batch) -> Any:
     """Compute the weighted mean cross entropy of a batch, the shared prefix computed once."""
     cross_entropy = llama.cross_entropy if llama.fits(model) else nn.losses.cross_entropy
     total = mx.array(0.0)
-    for part, logits in _picked(model, batch):
+    for part, logits in trained_logits(model, batch):
         entropy = cross_entropy(logits, batch.targets[part])
         total = total + (entropy * batch.weights[part]).sum()
     return total / batch.weights.sum()
 
 
-def _picked(model: Any, batch: Batch) -> Iterator[tuple[slice, Any]]:
-    """Run the model and give the logits of the positions that count, a part at a time."""
+def trained_logits(model: Any, batch: Batch) -> Iterator[tuple[slice, Any]]:
+    """Run the model and give the logits of the positions that count, a part at a time.
+
+    Args:
+        model: Any mlx-lm model.
+        batch: Its rows.
+
+    Yields:
+        Which of the batch's targets, and their logits, `[part x vocabulary]`.
+    """
     forward = llama.hidden if llama.fits(model) else stock_hidden
     hidden = forward(model, batch.prefix, batch.ids)
     picked = hidden.reshape(-1, hidden.shape[-1])[batch.where]
@@ -168,7 +176,7 @@ def share_right(model: Any, cases: Sequence[Tokens]) -> float:
         rows = by_length[start : start + SCORED]
         batch = collate(rows)
         guesses: list[int] = []
-        for _, logits in _picked(model, batch):
+        for _, logits in trained_logits(model, batch):
             guesses += logits.argmax(-1).tolist()
         row_of = (batch.where // batch.ids.shape[1]).tolist()
         wrong = {
@@ -178,34 +186,6 @@ def share_right(model: Any, cases: Sequence[Tokens]) -> float:
         }
         right += sum((row in wrong) == (case.kind == DIRECT) for row, case in enumerate(rows))
     return right / len(cases)
-
-
-def divergence(model: Any, other: Any, cases: Sequence[Tokens]) -> float:
-    """Tell how far another model's distributions are from this one's.
-
-    Args:
-        model: The one that is taken as right.
-        other: Of the same tokens.
-        cases: The ids that count are those with a weight.
-
-    Returns:
-        Kullback-Leibler divergence, nats, mean over the ids that count.
-    """
-    total, count = 0.0, 0
-    for start in range(0, len(cases), SCORED):
-        batch = collate(cases[start : start + SCORED])
-        for (_, ours), (_, theirs) in zip(
-            _picked(model, batch), _picked(other, batch), strict=True
-        ):
-            p, q = (_log_softmax(np.array(logits)) for logits in (ours, theirs))
-            total += float((np.exp(p) * (p - q)).sum())
-        count += batch.targets.size
-    return total / count
-
-
-def _log_softmax(logits: Any) -> Any:
-    above = logits - logits.max(axis=-1, keepdims=True)
-    return above - np.log(np.exp(above).sum(axis=-1, keepdims=True))
 
 
 def stock_hidden(model: Any, prefix: Any, ids: Any) -> Any:
@@ -301,13 +281,19 @@ def train(
     """
     optimizer = optim.Adam(learning_rate=rate(schedule))
     loss_and_gradient = nn.value_and_grad(model, batch_loss)
+
+    def gradient_of(part: Sequence[Tokens]) -> tuple[Any, Any]:
+        return loss_and_gradient(model, collate(part))
+
     done, losses, scores = checkpoints.restore(model, optimizer)
+    machines = Machines()
+    machines.agree(rows, done)
     examples = 0
     start = time.monotonic()
     for step, group in enumerate(_steps(rows, schedule), 1):
         if step <= done:
             continue
-        loss, gradient = loss_and_gradient(model, collate([rows[i] for i in group]))
+        loss, gradient = machines.gradient(gradient_of, [rows[i] for i in group])
         gradient, _ = optim.clip_grad_norm(gradient, schedule.clip)
         optimizer.update(model, gradient)
         mx.eval(loss, model.trainable_parameters(), optimizer.state)

@@ -65,14 +65,14 @@ def quantize(work: Work) -> Outcome:
 def _divergence(work: Work) -> dict[str, float]:
     """How far rounding moved the model, where both fit: on the answers that the suite expects."""
     from punie.agent.models.embedded.loading import WIDE, load
-    from punie.train.backends import mlx
+    from punie.train.backends.distance import divergence
 
     before = work.path(FUSED)
     if sum(path.stat().st_size for path in before.glob("*.safetensors")) > WIDE / 2:
         return {}
     rows = prepare.held_out(work)[:_LOOKED_AT]
     models = [load(folder).model for folder in (before, work.path(QUANTIZED))]
-    return {"kl": round(mlx.divergence(models[0], models[1], rows), 5)}
+    return {"kl": round(divergence(models[0], models[1], rows), 5)}
 
 
 def exports(phase: Phase) -> bool:
