@@ -1,14 +1,16 @@
 """The hub under load: real WebSockets from many agents, real server-sent events to pages.
 
     uv run python benchmarks/hub.py [--agents 200] [--rate 20] [--seconds 60] [--pages 5] [--json]
-    uv run python benchmarks/hub.py approvals | states | opening | idle | live | growth
+    uv run python benchmarks/hub.py approvals | tools | states | opening | idle | live | growth | comeback
 
 `stream` (the default): each agent sends `rate` updates a second; each page listens to everything.
 Counted are updates that did not arrive or came twice, and the time from an agent's write to a page's
-read. `approvals`: the time from a person's answer to the agent that hears it. `states`: the time from an agent
+read. `approvals`: the time from a person's answer to the agent that hears it. `tools`: the time from a person's
+answer to the tool of Punie's own agent that starts, as a page sees it. `states`: the time from an agent
 that changes what it does to a page that shows it. `live`: what a session of Punie's own agent costs. `opening`: the time to
 the first content of a session of 10,000 events. `idle`: memory with 1,000 idle sessions. `growth`: the
-hub's CPU time per update with 50 to 400 agents.
+hub's CPU time per update with 50 to 400 agents. `comeback`: the time from a hub that is there again after
+`kill -9` to an editor's agent that is attached again.
 
 The hub is `punie serve` in a process of its own; agents and pages share a second process, which
 costs about as much as the hub, so on two cores both are measured together. Percentiles are those of all
@@ -20,7 +22,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
+import signal
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -29,12 +35,16 @@ from hub_rig import (
     Figure,
     Hub,
     asked,
+    attached,
     browsing,
+    editing_in,
+    free_port,
     greeted,
     kept,
     percentile,
     ready,
     serving,
+    serving_in,
     settled,
 )
 
@@ -43,6 +53,8 @@ from punie.http.testing import Puppet
 EVENTS = 10_000
 """Events of the session that `opening` opens."""
 APPROVALS = 200
+TOOLS = 100
+COMEBACKS = 10
 CHANGES = 300
 LIVE = 50
 IDLE = 1000
@@ -142,6 +154,61 @@ async def approvals(hub: Hub) -> list[Figure]:
     ]
 
 
+async def tools(hub: Hub) -> list[Figure]:
+    """A person allows a write; Punie's own agent begins it."""
+    took: list[float] = []
+    async with browsing(hub) as http:
+        await ready(http)
+        async with http.post("/api/sessions", json={}) as response:
+            key = (await response.json())["key"]
+        async with http.get(f"/api/events?session={key}&after=0") as response:
+            for number in range(TOOLS):
+                prompt = {"text": f"write notes.txt {number}"}
+                (await http.post(f"/api/sessions/{key}/prompts", json=prompt)).close()
+                waiting = await asked(http)
+                began = time.perf_counter()
+                path = f"/api/inbox/{waiting[0]['id']}/select"
+                answering = asyncio.create_task(http.post(path, json={"option_id": "allow_once"}))
+                async for line in response.content:
+                    if b'"status":"in_progress"' in line and line.startswith(b'data: {"seq"'):
+                        break
+                took.append(1000 * (time.perf_counter() - began))
+                (await answering).close()
+                async for line in response.content:
+                    if b'"stopReason"' in line and line.startswith(b'data: {"seq"'):
+                        break
+    took.sort()
+    return [
+        Figure(f"answer to tool started, p50 (n={TOOLS})", percentile(took, 50), "ms"),
+        Figure("answer to tool started, p99", percentile(took, 99), "ms", 50),
+    ]
+
+
+def comeback() -> list[Figure]:
+    """The hub is killed and started again; an editor's agent attaches again."""
+    took: list[float] = []
+
+    async def wait(hub: Hub) -> None:
+        async with browsing(hub) as http:
+            await attached(http)
+
+    with tempfile.TemporaryDirectory() as name:
+        folder, port = Path(name), free_port()
+        with editing_in(folder):
+            for number in range(COMEBACKS + 1):
+                with serving_in(folder, port) as hub:
+                    began = time.perf_counter()
+                    asyncio.run(wait(hub))
+                    if number:  # the first time it had never been attached
+                        took.append(time.perf_counter() - began)
+                    os.kill(hub.pid, signal.SIGKILL)
+    took.sort()
+    return [
+        Figure(f"hub is back to agent is back, p50 (n={COMEBACKS})", percentile(took, 50), "s"),
+        Figure("hub is back to agent is back, slowest", took[-1], "s", 3),
+    ]
+
+
 async def states(hub: Hub) -> list[Figure]:
     """An agent runs, asks, fails and is done; a page sees it."""
     took: list[float] = []
@@ -180,7 +247,7 @@ async def live(hub: Hub) -> list[Figure]:
     took.sort()
     return [
         Figure(f"opening a live session, p50 (n={LIVE})", percentile(took, 50), "ms", 5),
-        Figure("opening a live session, p95", percentile(took, 95), "ms"),
+        Figure("opening a live session, p95", percentile(took, 95), "ms", 5),
         Figure("memory of a live session", (after - before) / LIVE, "MB", 0.5),
     ]
 
@@ -247,7 +314,17 @@ def main() -> None:
         "what",
         nargs="?",
         default="stream",
-        choices=("stream", "approvals", "states", "opening", "idle", "live", "growth"),
+        choices=(
+            "stream",
+            "approvals",
+            "tools",
+            "states",
+            "opening",
+            "idle",
+            "live",
+            "growth",
+            "comeback",
+        ),
     )
     parser.add_argument("--agents", type=int, default=200)
     parser.add_argument("--rate", type=float, default=20.0, help="updates a second, each agent")
@@ -257,6 +334,8 @@ def main() -> None:
     told = parser.parse_args()
     if told.what == "growth":
         figures = growth(rate=told.rate, seconds=told.seconds)
+    elif told.what == "comeback":
+        figures = comeback()
     else:
         with serving() as hub:
             figures = asyncio.run(measure(hub, told))
@@ -273,6 +352,8 @@ async def measure(hub: Hub, told: Any) -> list[Figure]:
     match told.what:
         case "approvals":
             return await approvals(hub)
+        case "tools":
+            return await tools(hub)
         case "states":
             return await states(hub)
         case "live":

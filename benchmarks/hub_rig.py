@@ -73,26 +73,80 @@ class Hub(NamedTuple):
 
 @contextmanager
 def serving() -> Generator[Hub]:
-    """Start `punie serve`."""
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as free:
+    """Start `punie serve` in a folder of its own."""
+    with tempfile.TemporaryDirectory() as folder, serving_in(Path(folder), free_port()) as hub:
+        yield hub
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "punie", "serve", "--model", "test", "--port", str(port)],
-            cwd=folder,
-            env=os.environ | {"XDG_STATE_HOME": folder},
-            stdout=subprocess.PIPE,
-        )
-        try:
-            assert process.stdout is not None
-            process.stdout.readline()
-            state = read_state(Path(folder) / "punie" / "hub.json")
-            assert state is not None
-            yield Hub(state, process.pid)
-        finally:
-            process.terminate()
-            process.wait()
+        return free.getsockname()[1]
+
+
+@contextmanager
+def serving_in(folder: Path, port: int) -> Generator[Hub]:
+    """Start `punie serve` where one may have been before.
+
+    Args:
+        folder: Its state, and where it works.
+        port: Where it listens.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "punie", "serve", "--model", "test", "--port", str(port)],
+        cwd=folder,
+        env=os.environ | {"XDG_STATE_HOME": str(folder)},
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        state = read_state(folder / "punie" / "hub.json")
+        assert state is not None
+        yield Hub(state, process.pid)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def editing_in(folder: Path) -> Generator[None]:
+    """Start `punie acp` as an editor does, with one session.
+
+    Args:
+        folder: Its state, and where it works.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "punie", "acp", "--model", "test"],
+        env=os.environ | {"XDG_STATE_HOME": str(folder)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert process.stdin is not None
+        hello = {"protocolVersion": 1, "clientCapabilities": {}}
+        place = {"cwd": str(folder), "mcpServers": []}
+        for number, (method, params) in enumerate((("initialize", hello), ("session/new", place))):
+            request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def attached(http: aiohttp.ClientSession) -> None:
+    """Wait until a session of an editor's agent is attached."""
+    async with http.get("/api/events") as response:
+        async for line in response.content:
+            if line.startswith(b"data: "):
+                told = json.loads(line[6:])
+                for session in told.get("sessions", [told]):
+                    if session.get("agent") == "ide" and session.get("attached"):
+                        return
 
 
 @asynccontextmanager

@@ -166,6 +166,26 @@ async def test_a_question_is_answered_with_a_form(run_hub: Any) -> None:
         assert "Ada" not in str(kept)
 
 
+async def test_a_question_of_punies_own_model_waits_in_the_inbox(run_hub: Any) -> None:
+    async with run_hub() as running:
+        session = await running.new_session()
+        await running.prompt(session, "ask Which database? | SQLite | PostgreSQL")
+        asked = await running.asked(session)
+        assert (asked["what"], asked["title"]) == ("question", "Which database?")
+        (shown,) = (await running.get("/api/overview"))["sessions"]
+        assert (shown["state"], shown["working"]) == ("needs_answer", "requires_action")
+        ((name, field),) = asked["form"]["properties"].items()
+        offered = field.get("enum") or [one["const"] for one in field["oneOf"]]
+        assert "PostgreSQL" in offered
+        path = f"/api/inbox/{asked['id']}/submit"
+        await running.post(path, {"content": {name: "MySQL"}}, status=400)
+        await running.post(path, {"content": {name: "PostgreSQL"}})
+        await running.idle(session)
+        (shown,) = (await running.get("/api/overview"))["sessions"]
+        assert shown["state"] == "idle"
+        assert "PostgreSQL" in shown["snippet"]
+
+
 async def test_a_form_that_is_filled_in_wrongly_stays_open(run_hub: Any) -> None:
     form = {
         "type": "object",

@@ -271,6 +271,78 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+class Wire:
+    """A way to the hub that can be cut: all its connections break off."""
+
+    def __init__(self, port: int) -> None:
+        self.cuts = 0
+        self._port = port
+        self._open: set[asyncio.StreamWriter] = set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, here = await asyncio.open_connection("127.0.0.1", self._port)
+        self._open |= {writer, here}
+        await asyncio.wait([
+            asyncio.create_task(self._pass(*ends)) for ends in ((reader, here), (there, writer))
+        ])
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.transport.abort()
+
+    def cut(self) -> None:
+        self.cuts += 1
+        for writer in self._open:
+            writer.transport.abort()
+        self._open.clear()
+
+
+async def test_sockets_that_are_cut_lose_and_double_nothing(run_hub: Any) -> None:
+    """An agent's socket, again and again while it talks and asks."""
+    async with run_hub() as running:
+        hub_port = int(running.address.url.rsplit(":", 1)[1])
+        wire = Wire(hub_port)
+        server = await asyncio.start_server(wire.serve, "127.0.0.1", 0)
+        place = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        headers = {
+            "Authorization": f"Bearer {running.address.token}",
+            "Host": f"127.0.0.1:{hub_port}",
+        }
+        puppet = Puppet(await dial(f"ws://{place}/agents", headers=headers))
+        await puppet.start("s1")
+        await asyncio.wait_for(puppet.joined["s1"].wait(), PATIENCE)
+        question = asyncio.ensure_future(puppet.ask("s1"))
+        key = running.hub.sessions.all()[0].key
+        asked = await running.asked(key)
+        said = [f"{number} " for number in range(600)]
+        for number, text in enumerate(said):
+            puppet.say("s1", text)
+            if number % 200 == 100:
+                wire.cut()
+                await asyncio.sleep(0)
+        answer = {"option_id": "yes"}
+        await running.post(f"/api/inbox/{asked['id']}/select", answer)
+        assert await asyncio.wait_for(question, PATIENCE) == {
+            "outcome": "selected",
+            "optionId": "yes",
+        }
+        await running.until(
+            f"?session={key}&states=0&after=0", lambda one: said[-1] in str(one.data["body"])
+        )
+        (item,) = [
+            one
+            for one in (await running.get(f"/api/sessions/{key}"))["items"]
+            if one["type"] == "message"
+        ]
+        assert item["content"][0]["text"] == "".join(said)
+        assert wire.cuts == 3
+        await puppet.aclose()
+        server.close()
+
+
 async def test_a_disk_that_is_really_full_loses_nothing(small_disk: Path, port: int) -> None:
     async with serve(small_disk, port) as served:
         puppet = await served.dial()
