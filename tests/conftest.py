@@ -1,4 +1,4 @@
-"""For all tests: a state folder each, and MLX imported by the main thread first, where it is used.
+"""For all tests: a state folder each, children that start quickly, and MLX in the main thread first.
 
 MLX 0.32 forgets at exit what it compiled for the thread that imported it first. When that was an
 engine's thread and a test computed on the main one, the process crashes after the last test.
@@ -6,6 +6,7 @@ engine's thread and a test computed on the main one, the process crashes after t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,6 +22,14 @@ def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     folder = tmp_path_factory.mktemp("state")
     monkeypatch.setenv("XDG_STATE_HOME", str(folder))
     return folder / "punie"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_pytest() -> Iterator[None]:
+    """Let the pytest that a test starts load none of the plugins here: that takes it a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        yield
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

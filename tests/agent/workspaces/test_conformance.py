@@ -134,3 +134,11 @@ class TestLocalWorkspace(WorkspaceBackendSuite):
         workspace = LocalWorkspace(root)
         yield Backend(workspace)
         workspace.close()
+
+    async def test_background_child_does_not_hold_up_completed_command(
+        self, backend: WorkspaceBackend
+    ) -> None:
+        """As in the suite, which then waits half a minute for the child: ours ends with its command."""
+        assert isinstance(backend, Backend)
+        result = await backend.run(["sh", "-c", "sleep 600 & printf done"])
+        assert (result.exit_code, result.stdout) == (0, "done")
