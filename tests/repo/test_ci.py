@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -44,13 +45,46 @@ def test_a_failing_step_fails_the_run_and_ends_it(root: Path, fake_uv: Path) -> 
 def test_steps_that_pass_are_timed(root: Path, fake_uv: Path) -> None:
     ci = run(root, fake_uv, "format")
     assert ci.returncode == 0
-    assert "--- format: 0 s" in ci.stdout
+    assert re.search(r"^--- format: \d+ s$", ci.stdout, re.MULTILINE)
     assert "all steps passed" in ci.stdout
 
 
-def test_the_test_step_is_the_command_of_the_readme(root: Path, fake_uv: Path) -> None:
-    run(root, fake_uv, "test")
-    assert (fake_uv / "asked").read_text() == "run pytest\n"
+def test_every_test_is_run_by_one_of_two_steps_and_by_one_only(root: Path, fake_uv: Path) -> None:
+    run(root, fake_uv, "test", "coverage")
+    test, coverage, *_ = (fake_uv / "asked").read_text().splitlines()
+    run_by_test = set(test.split()[6:])
+    left_out = {word.partition("=")[2] for word in coverage.split() if word.startswith("--ignore=")}
+    folders = {f"tests/{path.name}/" for path in (root / "tests").iterdir() if path.is_dir()}
+    assert test.startswith("run pytest -n auto --dist loadfile ")
+    assert coverage.startswith(
+        "run --no-sync coverage run -m pytest -n auto --dist loadfile tests/acp "
+    )
+    assert run_by_test == folders - {"tests/acp/", "tests/__pycache__/"} | left_out
+    assert left_out
+    assert all((root / path).exists() for path in left_out)
+
+
+def test_what_ran_beside_other_steps_is_shown_whole_and_fails_the_run(
+    root: Path, tmp_path: Path
+) -> None:
+    uv = tmp_path / "uv"
+    uv.write_text(
+        '#!/bin/sh\ncase "$*" in *pyright) echo "types said this"; exit 9;; *) echo "$@";; esac\n'
+    )
+    uv.chmod(0o755)
+    ci = run(root, tmp_path, "types", "docs", "changelog", "test")
+    assert ci.returncode == 9
+    assert "FAILED (exit 9) in step: types" in ci.stdout
+    assert "\n=== types\ntypes said this\n" in ci.stdout
+    assert "--- changelog: " in ci.stdout
+    assert "=== test" not in ci.stdout
+
+
+def test_steps_beside_others_pass_with_them(root: Path, fake_uv: Path) -> None:
+    ci = run(root, fake_uv, "types", "format", "docs")
+    assert ci.returncode == 0
+    order = re.findall(r"^--- (\w+): \d+ s$", ci.stdout, re.MULTILINE)
+    assert order == ["format", "types", "docs"]
 
 
 def test_an_unknown_step_is_refused_before_any_runs(root: Path, fake_uv: Path) -> None:
