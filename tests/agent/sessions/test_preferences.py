@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -151,3 +152,22 @@ async def test_the_menu_lists_the_default_the_settings_and_what_answers(
     assert before[:2] == ["default", "openai:gpt-5"]
     assert set(before[2:]) <= {"embedded"}
     assert after == [*before, f"local:{server.url}/qwen", "mlx:elsewhere"]
+
+
+async def test_sessions_that_are_opened_together_look_around_once(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from punie.agent.models import choices
+
+    looks: list[str] = []
+    served = choices.ModelChoice("local:x", "x")
+
+    def look_around() -> list[choices.ModelChoice]:
+        looks.append("looked")
+        return [served]
+
+    monkeypatch.setattr(choices, "look_around", look_around)
+    runtime = Runtime(environ=environ)
+    assert await asyncio.gather(*[runtime.look() for _ in range(5)]) == [True] * 5
+    await runtime.aclose()
+    assert looks == ["looked"]

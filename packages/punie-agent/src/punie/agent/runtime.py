@@ -7,11 +7,9 @@ needs it. A model is opened once and shared by all sessions that resolve to it.
 from __future__ import annotations
 
 import asyncio
-import gc
-import importlib
 import json
 import os
-import sys
+import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -19,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 from msgspec import structs
 
-from punie.agent import config
+from punie.agent import config, stack
 from punie.agent.events import Progress, SettingsUpdate
 from punie.agent.permissions import remembered
 from punie.agent.permissions.policy import MODES, Mode
@@ -39,7 +37,8 @@ TRACES = "traces"
 """The folder of traces, in the state folder."""
 CLOSING = 2.0
 """Seconds that closing may take."""
-_STACK = ("punie.agent.turns.build", "punie.agent.turns.run", "punie.agent.tools.catalog")
+LOOK_AGAIN = 2.0
+"""Seconds for which a look at the servers of this machine holds."""
 
 
 class Runtime:
@@ -62,6 +61,9 @@ class Runtime:
         self._served: list[ModelChoice] = []
         self._written: dict[Path, list[ModelChoice]] = {}
         self._opening: dict[str, _Opening] = {}
+        self._looking: asyncio.Future[list[ModelChoice]] | None = None
+        self._looked = 0.0
+        self._resolving: dict[tuple[Path, str], asyncio.Future[str]] = {}
 
     def open_session(
         self,
@@ -252,13 +254,19 @@ class Runtime:
         return choices.unique([*written, *self._served, *chosen])
 
     async def look(self) -> bool:
-        """See which models the servers of this machine serve; tell whether that has changed."""
+        """See which models the servers of this machine serve; tell whether that has changed.
+
+        Sessions that are opened together look once: each look is a handful of connections.
+        """
         from punie.agent.models import choices
 
-        self._written.clear()
-        served = await asyncio.to_thread(choices.look_around)
-        changed, self._served = served != self._served, served
-        return changed
+        before, now = self._served, time.monotonic()
+        if self._looking is None or (self._looking.done() and now > self._looked + LOOK_AGAIN):
+            self._written.clear()
+            self._looked = now
+            self._looking = asyncio.ensure_future(asyncio.to_thread(choices.look_around))
+        self._served = await asyncio.shield(self._looking)
+        return self._served != before
 
     async def warm(self, session: Session) -> None:
         """Open a session's model before the first prompt asks for it.
@@ -282,13 +290,22 @@ class Runtime:
         Raises:
             PunieError: There is no such model; the message says what to do.
         """
-        name = await asyncio.to_thread(_resolve, model or self._model, cwd, self._environ)
+        name = await self._resolved(cwd, model or self._model or "")
         opening = self._opening.get(name)
         if opening is None or opening.failed:
             opening = self._opening[name] = _Opening(name)
         with opening.told(on_progress) if on_progress else nullcontext():
             brain = await asyncio.shield(opening.task)
         return await asyncio.to_thread(_as_configured, brain, cwd, self._environ)
+
+    async def _resolved(self, cwd: Path, model: str) -> str:
+        """Find out which model is meant; sessions that are opened together ask once."""
+        key = (cwd, model)
+        if (asked := self._resolving.get(key)) is None:
+            asked = asyncio.ensure_future(asyncio.to_thread(_resolve, model, cwd, self._environ))
+            self._resolving[key] = asked
+            asked.add_done_callback(lambda _: self._resolving.pop(key, None))
+        return await asyncio.shield(asked)
 
     async def aclose(self) -> None:
         """Cancel turns, kill what they started, stop opening models; takes a bounded time."""
@@ -361,7 +378,7 @@ def _configured_mode(cwd: Path, environ: Mapping[str, str]) -> Mode:
 
 def _resolve(flag: str | None, cwd: Path, environ: Mapping[str, str]) -> str:
     # In a worker thread: the imports take a second, and a look at the ports takes a moment.
-    load_stack()
+    stack.load()
     if config.load(cwd, environ).spans:
         _tell_spans()
     from punie.agent.models import registry
@@ -375,22 +392,3 @@ def _tell_spans() -> None:
     from pydantic_ai.models.instrumented import InstrumentationSettings
 
     Agent.instrument_all(InstrumentationSettings(include_content=False))
-
-
-def load_stack() -> None:
-    """Import what a turn needs, so that the first one begins without delay.
-
-    What is imported stays for good: looking through it for garbage, while it grows and in each later
-    collection, took a tenth of the time of importing it.
-    """
-    if _STACK[0] in sys.modules:
-        return
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        for name in reversed(_STACK):
-            importlib.import_module(name)
-        gc.freeze()
-    finally:
-        if collects:
-            gc.enable()
