@@ -77,7 +77,7 @@ def notifications(stream: list[Any], capabilities: v1.ClientCapabilities) -> lis
 def test_every_update_is_one_that_version_1_reads(
     streams: st.SearchStrategy[list[Any]], capabilities: v1.ClientCapabilities
 ) -> None:
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=60, deadline=None)
     @given(streams)
     def check(stream: list[Any]) -> None:
         for value in notifications(stream, capabilities):
@@ -92,7 +92,7 @@ def test_every_update_fits_the_official_schema(
     root = {"$ref": "#/$defs/SessionNotification", "$defs": schemas["v1"]}
     validator = jsonschema.Draft202012Validator(root)
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=60, deadline=None)
     @given(streams)
     def check(stream: list[Any]) -> None:
         for value in notifications(stream, SHOWS):
@@ -102,7 +102,7 @@ def test_every_update_fits_the_official_schema(
 
 
 def test_a_call_begins_once_and_then_changes(streams: st.SearchStrategy[list[Any]]) -> None:
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=60, deadline=None)
     @given(streams)
     def check(stream: list[Any]) -> None:
         begun: set[str] = set()
