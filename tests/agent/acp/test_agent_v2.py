@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -228,3 +229,15 @@ async def test_what_the_model_asks_is_a_form_in_version_2_too(
         assert editor.text == "ask_user: the person answered: b.py"
         assert editor.form.session_id == editor.session_id
         assert editor.states == ["running", "requires_action", "running", "idle"]
+
+
+async def test_a_command_is_a_terminal_of_the_agent(
+    project: Path, environment: dict[str, str]
+) -> None:
+    async with at(project, environment, Editor()) as editor:
+        await editor.ask("run printf one")
+        begun, ended = editor.of(v2.TerminalUpdate)
+        assert (begun.command, begun.cwd) == ("printf one", str(project))
+        assert ended.exit_status == v2.TerminalExitStatus(exit_code=0)
+        (piece,) = editor.of(v2.TerminalOutputChunk)
+        assert base64.b64decode(piece.data) == b"one"

@@ -113,6 +113,8 @@ class ToolCallUpdate(SessionEvent, frozen=True, kw_only=True, tag="tool_call_upd
     content: tuple[ToolContent, ...] | UnsetType = UNSET
     """Replaces what was shown before."""
     locations: tuple[Location, ...] | UnsetType = UNSET
+    printed: str | UnsetType = UNSET
+    """What a running command has printed since the update before; the end of all is in `content`."""
 
 
 class PlanEntry(Struct, frozen=True, kw_only=True):

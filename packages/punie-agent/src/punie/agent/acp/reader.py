@@ -10,6 +10,7 @@ from punie.acp.agent_side import DualClientProxy
 from punie.acp.errors import AcpError, ConnectionClosedError
 from punie.acp.schema import v2
 from punie.agent.acp.questions import NO_ANSWER, filled, form, shows_forms
+from punie.agent.acp.terminals import Terminals, style_of
 from punie.agent.acp.updates import Updates
 from punie.agent.events import AnyEvent, SettingsUpdate
 from punie.agent.permissions.gate import PermissionAnswer, PermissionAsk
@@ -39,7 +40,7 @@ class ClientReader:
         self._options = options
         self._before = before
         self._choosing = False
-        self._updates = Updates()
+        self._updates = Updates(Terminals(style_of(client), client))
         self._detach: Callable[[], None] | None = None
 
     def attach(self) -> None:
@@ -85,8 +86,7 @@ class ClientReader:
         await self._before(event)
         if isinstance(event, SettingsUpdate) and not self._choosing:
             await self.tell_options()
-        update = self._updates.of(event)
-        if update is not None:
+        for update in self._updates.of(event):
             await self._client.session_update(self.session.id, update)
 
     async def _ask(self, ask: PermissionAsk) -> PermissionAnswer:

@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from punie.acp.schema import v2
 from punie.acp.versions.diffs import file_diff
+from punie.agent.acp.terminals import Terminals
 from punie.agent.events import (
     AgentMessageChunk,
     AgentThoughtChunk,
@@ -46,21 +47,33 @@ INTERNAL_ERROR = -32603
 class Updates:
     """Writes one session for one client."""
 
-    def __init__(self) -> None:
+    def __init__(self, terminals: Terminals | None = None) -> None:
+        """Begin.
+
+        Args:
+            terminals: Shows what commands print; as text by default.
+        """
+        self._terminals = terminals or Terminals("none")
         self._progress = ("", -1)
         self._steps = 0
 
-    def of(self, event: AnyEvent) -> v2.SessionUpdate | None:
-        """Write one event; `None` when there is no update for it."""
+    def of(self, event: AnyEvent) -> list[v2.SessionUpdate]:
+        """Write one event; there may be no update for it."""
+        if isinstance(event, ToolCallUpdate):
+            return self._terminals.put_into(_tool_call(event), event)
+        update = self._single(event)
+        return [] if update is None else [update]
+
+    def _single(self, event: AnyEvent) -> v2.SessionUpdate | None:
         match event:
+            case ToolCallUpdate():
+                return _tool_call(event)
             case UserMessage():
                 return _prompt(event)
             case AgentMessageChunk(message_id=message_id, text=text):
                 return v2.AgentMessageChunk(message_id=message_id, content=_text(text))
             case AgentThoughtChunk(message_id=message_id, text=text):
                 return v2.AgentThoughtChunk(message_id=message_id, content=_text(text))
-            case ToolCallUpdate():
-                return _tool_call(event)
             case StateUpdate():
                 return _state(event)
             case PermissionRequested() | PermissionResolved() | SettingsUpdate():

@@ -69,4 +69,4 @@ def _merged(before: AnyEvent | None, event: ToolCallUpdate) -> ToolCallUpdate:
     if not isinstance(before, ToolCallUpdate):
         return event
     changes = {name: value for name, value in asdict(event).items() if value is not UNSET}
-    return replace(before, **changes)
+    return replace(before, **changes | {"printed": UNSET})

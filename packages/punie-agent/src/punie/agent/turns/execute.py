@@ -99,9 +99,11 @@ class _Live:
         self._context = context
         self._id = tool_call_id
         self._output = ""
+        self._new: list[str] = []
 
     def __call__(self, piece: str) -> None:
         self._output = (self._output + piece)[-TAIL:]
+        self._new.append(piece)
         if self.terminal is None:
             self._context.emitter.latest(("output", self._id), self._update)
 
@@ -110,8 +112,11 @@ class _Live:
         self._context.emitter.latest(("output", self._id), self._update)
 
     def _update(self) -> ToolCallUpdate:
-        content = self.terminal or TextContent(text=self._output)
-        return ToolCallUpdate(tool_call_id=self._id, content=(content,))
+        if self.terminal is not None:
+            return ToolCallUpdate(tool_call_id=self._id, content=(self.terminal,))
+        new, self._new = "".join(self._new), []
+        content = TextContent(text=self._output)
+        return ToolCallUpdate(tool_call_id=self._id, content=(content,), printed=new)
 
 
 class _Run:
