@@ -25,6 +25,13 @@ if sys.argv[1] == "plain":
         return json.dumps({"filePath": filePath, "errors": [problem]})
 
     @server.tool()
+    def search_symbol(q: str, paths: list[str] | None = None, limit: int = 1000) -> str:
+        """Search."""
+        log(tool="search_symbol", q=q)
+        known = {"filePath": "shapes.py", "startLine": 1, "lineText": "||class Shape:\n    pass||"}
+        return json.dumps({"items": [known] if q == "Shape" else []})
+
+    @server.tool()
     def rename_refactoring(pathInProject: str, symbolName: str, newName: str) -> str:
         """Rename."""
         log(tool="rename_refactoring", path=pathInProject, symbol=symbolName, new=newName)

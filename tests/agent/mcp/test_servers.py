@@ -320,3 +320,31 @@ async def test_the_ide_is_asked_for_problems_first(tmp_path: Path) -> None:
     await where.services.aclose()
     assert (result.program, result.errors) == ("idea", 1)
     assert result.findings[0].text() == "shapes.py:3: error seen by the IDE"
+
+
+@pytest.mark.parametrize(
+    ("query", "form", "found"),
+    [
+        ("Shape", "plain", ["shapes.py:1: class Shape"]),
+        ("make", "plain", ["shapes.py:5: function shapes.make"]),
+        ("Shape", "router", ["shapes.py:1: class shapes.Shape"]),
+    ],
+    ids=["the index knows it", "the index does not", "the answer cannot be read"],
+)
+async def test_the_ide_is_asked_for_symbols_first(
+    tmp_path: Path, query: str, form: str, found: list[str]
+) -> None:
+    (tmp_path / "shapes.py").write_text(CODE)
+    workspace = LocalWorkspace(tmp_path)
+    where = ToolCall(workspace)
+    log = tmp_path / "log.txt"
+    server = stdio(form, str(log), name="idea", script="an_ide.py")
+    servers = where.services.get(McpServers, lambda: McpServers([server], workspace))
+    await servers.tools()
+    tool = CATALOG["symbols"]
+    result = await tool.run(where, tool.parse({"query": query}))
+    await where.services.aclose()
+    workspace.close()
+    assert result.details().splitlines() == found
+    asked = json.loads(log.read_text())
+    assert asked.get("q", asked.get("command")) in {query, f"search_symbol --q {query}"}

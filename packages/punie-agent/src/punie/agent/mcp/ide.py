@@ -29,9 +29,13 @@ KNOWN: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "symbol": ("symbolName", "symbol", "oldName"),
         "new_name": ("newName", "newSymbolName", "name"),
     },
-    "reformat_file": {"path": ("path", "pathInProject", "filePath")},
+    "search_symbol": {"query": ("q", "query")},
 }
-"""The tools that are used from here, and what IDEs have called their arguments."""
+"""The tools that are used from here, and what IDEs have called their arguments.
+
+Source:
+    The IDE's own server, `plugins/mcp-server` of JetBrains/intellij-community.
+"""
 
 
 class Ide:

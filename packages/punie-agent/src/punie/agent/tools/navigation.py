@@ -1,7 +1,8 @@
 """Finding one's way by names: definitions, uses, types, outlines and problems, no line numbers.
 
-Answers come from a language server of the project that knows the editor's unsaved text. The server
-is started by the first question of a session and ends with it.
+Answers come from a language server of the project that knows the editor's unsaved text, or from the
+IDE's own index where it offers that. The server is started by the first question of a session that
+it has to answer, and ends with it.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ MAX_SOURCE = 60
 """Lines of a definition that are shown."""
 
 T = TypeVar("T")
+S = TypeVar("S", bound=Struct)
 
 
 async def definition(call: Call, args: OfSymbol) -> DefinitionResult:
@@ -160,7 +162,7 @@ async def symbols(call: Call, args: Symbols) -> SymbolsResult:
     try:
         if not args.query.strip():
             raise NoAnswerError("the query is empty")
-        return await ask(call, question)
+        return await _ide_symbols(call, args.query) or await ask(call, question)
     except NoAnswerError as error:
         return SymbolsResult(ok=False, query=args.query, error=str(error))
 
@@ -202,7 +204,7 @@ async def _ide_diagnostics(call: Call, target: Target) -> DiagnosticsResult | No
     answer = await ide.call("get_file_problems", path=target.shown) if ide else None
     if answer is None:
         return None
-    problems = _problems(answer)
+    problems = _read(answer, _IdeProblems)
     if problems is None:
         return None
     findings = [
@@ -219,11 +221,41 @@ async def _ide_diagnostics(call: Call, target: Target) -> DiagnosticsResult | No
     return _diagnosed(target.shown, answer.server, findings)
 
 
-def _problems(answer: McpResult) -> _IdeProblems | None:
+class _IdeSymbol(Struct, rename="camel"):
+    file_path: str
+    start_line: int | None = None
+    line_text: str | None = None
+    """The line, with what was found between two pairs of bars."""
+
+
+class _IdeSymbols(Struct):
+    items: list[_IdeSymbol]
+
+
+async def _ide_symbols(call: Call, query: str) -> SymbolsResult | None:
+    """Ask the IDE's index; `None` when there is none, it knows nothing, or it cannot be read."""
+    ide = ide_of(call.services, call.workspace.root)
+    answer = await ide.call("search_symbol", query=query) if ide else None
+    found = None if answer is None else _read(answer, _IdeSymbols)
+    places = [] if found is None else [_ide_place(call, one) for one in found.items]
+    if not places:
+        return None
+    return SymbolsResult(
+        ok=True, query=query, symbols=len(places), places=tuple(places[:MAX_PLACES])
+    )
+
+
+def _ide_place(call: Call, one: _IdeSymbol) -> Place:
+    text = (one.line_text or "").replace("||", "").strip().partition("\n")[0]
+    path = display(call.workspace, call.workspace.resolve(one.file_path))
+    return Place(path=path, line=one.start_line or 1, text=text.rstrip()[:200])
+
+
+def _read(answer: McpResult, kind: type[S]) -> S | None:
     """Read the IDE's answer, which is data or the same as text."""
     for read in (
-        lambda: msgspec.convert(answer.structured, _IdeProblems),
-        lambda: msgspec.json.decode(answer.text, type=_IdeProblems),
+        lambda: msgspec.convert(answer.structured, kind),
+        lambda: msgspec.json.decode(answer.text, type=kind),
     ):
         try:
             return read()
