@@ -172,7 +172,7 @@ def held_out_loss(work: Work, adapter: str) -> None:
     preload_fast_blas()
     from mlx_lm.utils import load_adapters  # noqa: TID251
 
-    from punie.train.backends import mlx
+    from punie.train.backends import loss, mlx
 
     model = mlx.load(work.folder / "model")
     load_adapters(model, str(work.folder / adapter))
@@ -180,7 +180,7 @@ def held_out_loss(work: Work, adapter: str) -> None:
     rows = _tokens(work, "valid.jsonl")
     parts = [rows[i : i + 4] for i in range(0, len(rows), 4)]
     trained = [sum(sum(row.weights) for row in part) for part in parts]
-    losses = [float(mlx.plain_loss(model, part).item()) for part in parts]
+    losses = [float(loss.plain_loss(model, part).item()) for part in parts]
     total = sum(loss * count for loss, count in zip(losses, trained, strict=True))
     print(json.dumps({"loss": total / sum(trained)}))
 

@@ -17,7 +17,7 @@ import mlx.nn as nn  # noqa: E402, TID251
 from mlx.utils import tree_flatten  # noqa: E402, TID251
 from mlx_lm.utils import load_adapters  # noqa: E402, TID251
 
-from punie.train.backends import llama, mlx  # noqa: E402
+from punie.train.backends import llama, loss, mlx  # noqa: E402
 from punie.train.backends.checkpoints import Checkpoints, State  # noqa: E402
 
 ROWS = [
@@ -31,19 +31,22 @@ ROWS = [
 
 @pytest.fixture
 def model(tiny: Path) -> Any:
-    loaded = mlx.load(tiny)
-    mlx.add_lora(loaded, LoraSpec(rank=4, scale=2.0), seed=3)
-    # LoRA starts at zero; noise makes every gradient count.
-    noisy = [
+    return noisy(mlx.load(tiny), LoraSpec(rank=4, scale=2.0))
+
+
+def noisy(model: Any, spec: LoraSpec) -> Any:
+    """Add LoRA layers that do something: they start at zero, noise makes every gradient count."""
+    mlx.add_lora(model, spec, seed=3)
+    matrices = [
         (name, array + mx.random.normal(array.shape) * 0.1)
-        for name, array in tree_flatten(loaded.trainable_parameters())
+        for name, array in tree_flatten(model.trainable_parameters())
     ]
-    loaded.load_weights(noisy, strict=False)
-    return loaded
+    model.load_weights(matrices, strict=False)
+    return model
 
 
-def gradients(loss: Any, model: Any, *arguments: Any) -> tuple[float, dict[str, Any]]:
-    value, gradient = nn.value_and_grad(model, loss)(model, *arguments)
+def gradients(compute: Any, model: Any, *arguments: Any) -> tuple[float, dict[str, Any]]:
+    value, gradient = nn.value_and_grad(model, compute)(model, *arguments)
     return float(value.item()), dict(tree_flatten(gradient))
 
 
@@ -52,28 +55,57 @@ def assert_same(left: dict[str, Any], right: dict[str, Any]) -> None:
     assert {name for name in left if not mx.allclose(left[name], right[name], 1e-3, 1e-5)} == set()
 
 
+def assert_gradients_equal_the_plain_ones(model: Any, rows: list[Tokens] = ROWS) -> None:
+    plain, expected = gradients(loss.plain_loss, model, rows)
+    value, gradient = loss.loss_and_gradient(model, loss.collate(rows))
+    assert float(value.item()) == pytest.approx(plain, rel=1e-5)
+    assert_same(expected, dict(tree_flatten(gradient)))
+    assert loss.batch_loss(model, loss.collate(rows)).item() == pytest.approx(plain, rel=1e-5)
+
+
 def test_loss_and_gradients_equal_the_plain_computation(model: Any) -> None:
-    plain, expected = gradients(mlx.plain_loss, model, ROWS)
-    fast, actual = gradients(mlx.batch_loss, model, mlx.collate(ROWS))
-    assert fast == pytest.approx(plain, rel=1e-5)
-    assert_same(expected, actual)
+    assert_gradients_equal_the_plain_ones(model)
 
 
 def test_the_stock_forward_pass_with_a_shared_prefix_gives_the_same_gradients(
     model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, expected = gradients(mlx.plain_loss, model, ROWS)
     monkeypatch.setattr(llama, "fits", lambda _model: False)
-    _, actual = gradients(mlx.batch_loss, model, mlx.collate(ROWS))
-    assert_same(expected, actual)
+    assert_gradients_equal_the_plain_ones(model)
 
 
 def test_rows_without_a_common_beginning_need_no_prefix(model: Any) -> None:
     rows = [ROWS[0], Tokens(ids=(9, 8, 7), weights=(0, 0, 1.0))]
-    assert mlx.collate(rows).prefix.size == 0
-    plain, _ = gradients(mlx.plain_loss, model, rows)
-    fast, _ = gradients(mlx.batch_loss, model, mlx.collate(rows))
-    assert fast == pytest.approx(plain, rel=1e-5)
+    assert loss.collate(rows).prefix.size == 0
+    assert_gradients_equal_the_plain_ones(model, rows)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        LoraSpec(rank=4, layers=1),
+        LoraSpec(rank=4, keys=("self_attn.q_proj", "mlp.down_proj")),
+        LoraSpec(rank=4, dropout=0.5),
+    ],
+    ids=["the last layer", "some projections", "dropout"],
+)
+def test_whatever_is_trained_the_gradients_are_the_plain_ones(tiny: Path, spec: LoraSpec) -> None:
+    model = noisy(mlx.load(tiny), spec)
+    model.eval()  # without the dice of dropout
+    assert_gradients_equal_the_plain_ones(model)
+
+
+def test_a_quantized_base_has_the_plain_gradients_too(tiny: Path) -> None:
+    base = mlx.load(tiny)
+    nn.quantize(base, group_size=32, bits=8)
+    assert_gradients_equal_the_plain_ones(noisy(base, LoraSpec(rank=4)))
+
+
+def test_a_training_step_leaves_the_model_its_own_matrices(model: Any) -> None:
+    before = matrices(model)
+    loss.loss_and_gradient(model, loss.collate(ROWS))
+    after = matrices(model)
+    assert [n for n in before if not mx.array_equal(before[n], after[n]).item()] == []
 
 
 def lora(folder: Path) -> Any:
@@ -242,12 +274,12 @@ def test_the_score_is_the_share_that_greedy_generation_would_say(model: Any) -> 
         return Tokens(ids=tuple(ids), weights=weights, kind=kind)
 
     right = [case(ids, len(prompt)) for prompt, ids in zip(prompts, said, strict=True)]
-    assert mlx.share_right(model, right) == 1.0
+    assert loss.share_right(model, right) == 1.0
     last_is_wrong = [*said[0][:-1], (said[0][-1] + 1) % 64]
     wrong = case(last_is_wrong, len(prompts[0]))
     begins_a_call = case(said[1][: len(prompts[1]) + 1], len(prompts[1]), DIRECT)
     answers = case([*prompts[2], (said[2][len(prompts[2])] + 1) % 64], len(prompts[2]), DIRECT)
-    assert mlx.share_right(model, [wrong]) == 0.0
-    assert mlx.share_right(model, [begins_a_call]) == 0.0
-    assert mlx.share_right(model, [answers]) == 1.0
-    assert mlx.share_right(model, [*right, wrong, begins_a_call, answers]) == pytest.approx(4 / 6)
+    assert loss.share_right(model, [wrong]) == 0.0
+    assert loss.share_right(model, [begins_a_call]) == 0.0
+    assert loss.share_right(model, [answers]) == 1.0
+    assert loss.share_right(model, [*right, wrong, begins_a_call, answers]) == pytest.approx(4 / 6)

@@ -21,10 +21,10 @@ from pathlib import Path
 from punie.agent.models.embedded.blas import preload_fast_blas
 preload_fast_blas()
 import mlx.core as mx
-import mlx.nn as nn
 from mlx.utils import tree_flatten
 from punie.train.backends import mlx
 from punie.train.backends.checkpoints import Checkpoints
+from punie.train.backends.loss import collate, loss_and_gradient
 from punie.train.backends.several import Machines
 from punie.train.data.tokens import Tokens
 from punie.train.errors import TrainError
@@ -43,8 +43,7 @@ rows = [
 ]
 model = mlx.load(tiny)
 mlx.add_lora(model, LoraSpec(rank=4), seed=0)
-both = nn.value_and_grad(model, mlx.batch_loss)
-loss, gradient = machines.gradient(lambda part: both(model, mlx.collate(part)), rows)
+loss, gradient = machines.gradient(lambda part: loss_and_gradient(model, collate(part)), rows)
 mx.save_safetensors(str(out / "gradient.safetensors"), {"loss": loss, **dict(tree_flatten(gradient))})
 mlx.train(
     model, rows, schedule=Schedule(steps=3, warmup=1, batch_size=3, checkpoint=3),

@@ -21,7 +21,7 @@ from punie.train.stages.bases import tool_specs
 
 preload_fast_blas()
 
-from punie.train.backends import mlx  # noqa: E402 - a fast BLAS must be loaded before mlx
+from punie.train.backends import loss, mlx  # noqa: E402 - a fast BLAS must be loaded before mlx
 
 texts = st.text(max_size=30)
 turns = st.lists(
@@ -81,4 +81,4 @@ def test_truncation_never_gives_an_empty_target_or_a_loss_that_is_no_number(
         return
     assert len(row.ids) == len(row.weights) <= limit
     assert any(row.weights)
-    assert math.isfinite(mlx.batch_loss(model, mlx.collate([row])).item())
+    assert math.isfinite(loss.batch_loss(model, loss.collate([row])).item())

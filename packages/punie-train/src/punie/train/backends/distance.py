@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from punie.train.backends.mlx import SCORED, collate, trained_logits
+from punie.train.backends.loss import SCORED, collate, trained_logits
 from punie.train.data.tokens import Tokens
 
 

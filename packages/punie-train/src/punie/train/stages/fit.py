@@ -43,7 +43,7 @@ def train(work: Work) -> Outcome:
         longest=max(len(row.ids) for row in rows),
     )
     memory.check(needed)
-    from punie.train.backends import adapters, mlx
+    from punie.train.backends import adapters, loss, mlx
     from punie.train.backends.base import Progress
     from punie.train.backends.checkpoints import Checkpoints
 
@@ -64,7 +64,7 @@ def train(work: Work) -> Outcome:
         rows,
         schedule=phase.schedule,
         checkpoints=checkpoints,
-        score=lambda trained: mlx.share_right(trained, cases),
+        score=lambda trained: loss.share_right(trained, cases),
         report=report,
     )
     mlx.save_adapter(model, work.path(ADAPTER), phase.lora)

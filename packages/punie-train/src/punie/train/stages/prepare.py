@@ -111,7 +111,7 @@ def tokens(work: Work, examples: list[Example]) -> list[Tokens]:
 
 
 def held_out(work: Work) -> list[Tokens]:
-    """Render the cases that a phase is evaluated on, as `backends.mlx.share_right` takes them."""
+    """Render the cases that a phase is evaluated on, as `backends.loss.share_right` takes them."""
     renderer, evaluation = _renderer(work), work.phase.evaluation
     rows: list[Tokens] = []
     for case in suite(evaluation.suite)[: evaluation.cases or None]:
