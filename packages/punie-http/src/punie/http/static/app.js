@@ -10,6 +10,7 @@ import { ReplayView } from "./replay.js";
 import { SessionView } from "./session.js";
 import { drawSessions } from "./sidebar.js";
 
+let waiting = null; // the inbox in order, made anew when somebody asks or answers
 const state = { agents: new Map(), sessions: new Map(), inbox: new Map(), problem: "" };
 const main = document.getElementById("main");
 const list = document.getElementById("sessions");
@@ -28,6 +29,7 @@ function listen() {
       state.agents = new Map(all.agents.map((agent) => [agent.name, agent]));
       state.sessions = new Map(all.sessions.map((session) => [session.key, session]));
       state.inbox = new Map(all.inbox.map((asked) => [asked.id, asked]));
+      waiting = null;
       state.problem = all.problem;
       heard = true;
       changed();
@@ -40,8 +42,8 @@ function listen() {
     session: (session) => { state.sessions.set(session.key, session); changed(); },
     problem: ({ problem }) => { state.problem = problem; changed(); },
     forgotten: ({ key }) => { state.sessions.delete(key); changed(); },
-    asked: (asked) => { state.inbox.set(asked.id, asked); changed(); },
-    answered: (answer) => { state.inbox.delete(answer.id); changed(); },
+    asked: (asked) => { state.inbox.set(asked.id, asked); waiting = null; changed(); },
+    answered: (answer) => { state.inbox.delete(answer.id); waiting = null; changed(); },
     log: (event) => view?.log?.(event),
     open: () => connected("live"),
     error: () => {
@@ -68,7 +70,7 @@ function changed() {
 function draw() {
   drawing = false;
   if (!heard) return;
-  const inbox = [...state.inbox.values()].sort((a, b) => a.asked_at - b.asked_at);
+  const inbox = (waiting ??= [...state.inbox.values()].sort((a, b) => a.asked_at - b.asked_at));
   tell(inbox, state.sessions);
   drawSessions(list, state.sessions, view?.key);
   if (view instanceof Overview) view.draw(state, inbox);

@@ -12,6 +12,8 @@ const SETTLING = 500;
 // The cards of some of all that waits; one that stays stays as it is. Buttons that slid to another
 // place take no click for a moment: it was meant for what stood there before.
 export function showCards(place, inbox, all) {
+  if (place.of === all) return; // nothing was asked or answered since
+  place.of = all;
   const same = alike(all);
   const hadFocus = place.contains(document.activeElement);
   const tops = new Map([...place.children].map((child) => [child, child.offsetTop]));

@@ -1,7 +1,7 @@
 // The first page: what waits for a person, a new session, the agents, and pages of other makes.
 
 import { get, post } from "./api.js";
-import { attempt, h, keyed } from "./dom.js";
+import { attempt, evident, h, keyed } from "./dom.js";
 import { showCards } from "./inbox.js";
 import { needsSomebody } from "./states.js";
 
@@ -35,7 +35,7 @@ export class Overview {
     this.calm.hidden = inbox.length > 0;
     this.calm.textContent = elsewhere.length
       ? `${elsewhere.length === 1 ? "An agent waits" : `${elsewhere.length} agents wait`} for an answer in the IDE.`
-      : all.some((session) => session.state === "running") ? "Nobody needs you. The agents work." : "Nobody needs you.";
+      : calmWords(all);
     this.counts.textContent = COUNTED.map(([state, name]) => [all.filter((session) => session.state === state).length, name])
       .filter(([count]) => count > 0).map(([count, name]) => `${count} ${name}`).join(" · ");
     this.problem.textContent = problem ? `Nothing can be written down: ${problem}` : "";
@@ -47,7 +47,8 @@ export class Overview {
       key: (agent) => agent.name, shows: (agent) => JSON.stringify(agent),
       make: (agent) => h("li", {},
         h("strong", {}, agent.name), h("span", { class: `chip ${agent.condition}` }, agent.condition),
-        h("small", {}, [agent.title && agent.title !== agent.name ? agent.title : "", agent.version, WHERE[agent.kind]].filter(Boolean).join(" · ")),
+        h("small", {}, [agent.title && agent.title !== agent.name ? agent.title : "", agent.version, agent.client || WHERE[agent.kind]].filter(Boolean).join(" · ")),
+        agent.project ? h("small", { class: "path" }, evident(agent.project)) : null,
         agent.problem ? h("small", { class: "problem" }, agent.problem) : null,
         agent.condition === "waiting" ? h("button", { type: "button", class: "quiet", onclick: () => attempt(post(`agents/${encodeURIComponent(agent.name)}/restart`)) }, "Start now") : null),
     });
@@ -81,6 +82,11 @@ export class Overview {
     this.panels.hidden = panels.length === 0;
     this.panels.replaceChildren(h("h2", {}, "Panels"), h("ul", {}, ...panels.map((name) => h("li", {}, h("a", { href: `/panels/${encodeURIComponent(name)}/` }, name)))));
   }
+}
+
+function calmWords(sessions) {
+  if (sessions.length === 0) return "Nobody needs you. Start a session here, or open one in an IDE that attaches: it shows up on the left.";
+  return sessions.some((session) => session.state === "running") ? "Nobody needs you. The agents work." : "Nobody needs you.";
 }
 
 const COUNTED = [["failed", "failed"], ["running", "running"], ["idle", "idle"], ["gone", "gone"]];
