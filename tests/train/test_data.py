@@ -139,3 +139,16 @@ def test_choices_options_and_rules_are_expanded() -> None:
         "run a now",
         "run b now",
     }
+
+
+def test_fewer_examples_keep_the_share_of_answers_and_stand_in_the_larger_sets() -> None:
+    calls = dict.fromkeys(requests.TOOLS, 20)
+    mix = dataset.Mix(calls=calls, reports={}, direct=60, follow_ups=0)
+    made = dataset.generate(mix, seed=3, recorded=[], suites=[]).examples
+    sizes = {limit: dataset.first(made, limit) for limit in (30, 60, 90)}
+    for limit, kept in sizes.items():
+        assert len(kept) == limit
+        assert abs(sum(not one.tool for one in kept) / limit - 1 / 3) < 0.05
+    assert [one for one in sizes[60] if one in sizes[30]] == sizes[30]
+    again = dataset.generate(mix, seed=3, recorded=[], suites=[], limit=60).examples
+    assert again == sizes[60]

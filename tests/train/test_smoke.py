@@ -67,7 +67,11 @@ def test_the_ledger_names_what_answered_and_the_tracker_shows_it(done: Path) -> 
     assert f'fingerprint = "{entry["fingerprint"]}"' in spec
     assert (entry["phase"], entry["suite"], entry["n"]) == ("smoke", "embedded-dev", 6)
     assert punie_train("report", cwd=done).returncode == 0
-    assert entry["fingerprint"][:12] in (done / "MODEL_PERFORMANCE_TRACKER.md").read_text()
+    tracker = (done / "MODEL_PERFORMANCE_TRACKER.md").read_text()
+    assert entry["fingerprint"][:12] in tracker
+    missing = tracker.partition("## Not evaluated yet")[2]
+    assert "`phase8`: Qwen3-Coder 30B-A3B" in missing
+    assert "`smoke`" not in missing
 
 
 def test_what_was_made_can_be_timed(done: Path) -> None:

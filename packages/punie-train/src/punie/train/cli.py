@@ -187,9 +187,11 @@ def compare(before: Path, after: Path) -> None:
 def report(path: Path, output: Path) -> None:
     """Write the performance tracker from the ledger of evaluations."""
     from punie.train import ledger
+    from punie.train.phases import load_phase, phase_names
 
     entries = ledger.read(path)
-    output.write_text(ledger.to_markdown(entries), encoding="utf-8")
+    known = {name: load_phase(name).description for name in phase_names()}
+    output.write_text(ledger.to_markdown(entries, phases=known), encoding="utf-8")
     click.echo(f"{output}: {len(entries)} evaluations", err=True)
 
 

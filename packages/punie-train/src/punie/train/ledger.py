@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -74,11 +74,12 @@ def read(path: Path) -> list[Entry]:
     return entries
 
 
-def to_markdown(entries: Sequence[Entry]) -> str:
-    """Write the tracker: a table for each suite, newest first.
+def to_markdown(entries: Sequence[Entry], *, phases: Mapping[str, str]) -> str:
+    """Write the tracker: a table for each suite, newest first, then the phases that are in none.
 
     Args:
         entries: As `read` gives them.
+        phases: What each known phase is, by its name.
     """
     parts = [
         "# Model performance tracker\n",
@@ -92,6 +93,10 @@ def to_markdown(entries: Sequence[Entry]) -> str:
         rows = [_row(entry, names) for entry in chosen]
         parts.append(f"## {suite}\n")
         parts.append("\n".join([_line(head), _line(["---"] * len(head)), *map(_line, rows)]) + "\n")
+    missing = sorted(phases.keys() - {entry.phase for entry in entries})
+    if missing:
+        parts.append("## Not evaluated yet\n")
+        parts.append("".join(f"- `{name}`: {phases[name]}\n" for name in missing))
     return "\n".join(parts)
 
 

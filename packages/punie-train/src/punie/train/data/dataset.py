@@ -74,13 +74,33 @@ def generate(
     rng.shuffle(made)
     unique = checks.deduplicated(made)
     clean = checks.without_leaks(unique, suites)
-    kept = [_with_earlier(one, clean, rng, mix.follow_ups) for one in clean][: limit or None]
+    kept = [_with_earlier(one, clean, rng, mix.follow_ups) for one in clean]
+    if limit:
+        kept = first(kept, limit)
     report = msgspec.structs.replace(
         checks.check(kept, tools=requests.TOOLS),
         duplicates=len(made) - len(unique),
         leaks=len(unique) - len(clean),
     )
     return Dataset(kept, report)
+
+
+def first(examples: Sequence[Example], limit: int) -> list[Example]:
+    """Take fewer examples, in their order, with the same share of direct answers.
+
+    Args:
+        examples: At least one.
+        limit: How many; a larger limit keeps all that a smaller one keeps.
+    """
+    answers = sum(not one.tool for one in examples)
+    room = {False: round(limit * answers / len(examples))}
+    room[True] = limit - room[False]
+    kept: list[Example] = []
+    for one in examples:
+        if room[bool(one.tool)] > 0:
+            room[bool(one.tool)] -= 1
+            kept.append(one)
+    return kept
 
 
 def _calls(mix: Mix, rng: random.Random, real: tuple[str, ...]) -> Iterator[Example]:
