@@ -186,8 +186,14 @@ async def test_who_gave_up_on_an_answer_that_came_cancels_nothing_at_the_peer() 
 async def test_nobody_need_wait_for_what_is_delivered() -> None:
     log = Log()
     async with connected(log) as (connection, _):
-        connection.deliver(lambda: asyncio.sleep(0)).cancel()
-        await connection.deliver(lambda: asyncio.sleep(0))
+        delivered: list[str] = []
+
+        async def deliver(what: str) -> None:
+            delivered.append(what)
+
+        connection.deliver(lambda: deliver("first")).cancel()
+        await connection.deliver(lambda: deliver("second"))
+        assert delivered == ["first", "second"]
 
 
 async def test_a_caller_that_gives_up_as_the_peer_goes_is_cancelled() -> None:

@@ -149,6 +149,10 @@ async def test_a_file_that_cannot_be_read_is_an_end(tmp_path: Path) -> None:
     transport.resume_reading()
     await transport.aclose()
     await transport.aclose()
+    assert frames.frames == []
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(target)
+    os.close(folder)
 
 
 async def test_a_file_that_cannot_be_written_ends_the_transport(tmp_path: Path) -> None:
@@ -163,27 +167,34 @@ async def test_a_file_that_cannot_be_written_ends_the_transport(tmp_path: Path) 
     await transport.drain()
     await transport.aclose()
     os.close(spare)
+    assert (frames.frames, (tmp_path / "out").read_bytes()) == ([], b"")
 
 
 async def test_a_stopped_transport_is_paused_and_resumed_without_harm() -> None:
     read_fd, spare = os.pipe()
     other, write_fd = os.pipe()
     transport = StdioTransport(read_fd, write_fd)
-    await transport.open(Frames())
+    frames = Frames()
+    await transport.open(frames)
     transport.stop_reading()
     transport.pause_reading()
     transport.resume_reading()
     transport.data_received(b"late\n")
     await transport.aclose()
+    assert frames.frames == []
+    assert frames.over.is_set()
     os.close(spare)
     os.close(other)
 
 
 async def test_a_memory_transport_without_a_peer_goes_nowhere() -> None:
-    alone = MemoryTransport()
+    alone, frames = MemoryTransport(), Frames()
+    await alone.open(frames)
     alone.send(b"lost")
     await alone.drain()
     await alone.aclose()
+    await frames.over.wait()
+    assert frames.frames == []
 
 
 async def test_closing_does_not_wait_for_a_peer_that_reads_nothing() -> None:
@@ -194,6 +205,7 @@ async def test_closing_does_not_wait_for_a_peer_that_reads_nothing() -> None:
     transport.send(b"x" * 1_000_000)
     async with asyncio.timeout(2):
         await transport.aclose()
+    assert len(os.read(read_fd, 2_000_000)) < 1_000_000  # what the pipe held, and no more
     os.close(read_fd)
     os.close(spare_write)
 

@@ -590,6 +590,7 @@ async def test_closing_where_there_is_no_close_cancels() -> None:
         await open_session(agent)
         await agent.close_session(v2.CloseSessionRequest(session_id="s"))
         await made.agent.cancelled.wait()
+    assert not [call for call in made.agent.calls if isinstance(call, v1.CloseSessionRequest)]
 
 
 async def test_what_the_agent_did_not_advertise_is_not_asked() -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,12 +25,17 @@ EXAMPLE = Path(__file__).parents[3] / "examples" / "acp_dual_agent.py"
 class Waiting(TurnAgent):
     """Says what it hears; the word `wait` takes until it is cancelled, others fail."""
 
+    left = 0
+
     async def turn(self, session_id: str, prompt: list[v2.ContentBlock]) -> v2.StopReason:
         (block,) = prompt
         await self.say(session_id, v2.AgentMessageChunk(message_id=self.new_id(), content=block))
         match block:
             case v2.TextContent(text="wait"):
-                await asyncio.Event().wait()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    self.left += 1
             case v2.TextContent(text="refuse"):
                 raise RequestError(-32000, "log in first", {"a": 1})
             case v2.TextContent(text="break"):
@@ -145,8 +151,17 @@ async def test_a_relative_folder_is_refused() -> None:
 
 
 async def test_the_end_of_the_connection_ends_the_turns() -> None:
-    async with editor() as one:
+    made: list[Waiting] = []
+
+    def make(*given: Any) -> Waiting:
+        made.append(Waiting(*given))
+        return made[0]
+
+    async with editor(make) as one:
         await one.put("wait")
+        await one.client.until(lambda: one.client.text == "wait")
+        assert made[0].left == 0
+    assert made[0].left == 1
 
 
 async def test_a_turn_must_be_written() -> None:

@@ -27,8 +27,7 @@ with atheris.instrument_imports(include=["punie.acp"]):
     from punie.acp.client_side import connect
     from punie.acp.testing import INITIALIZE, RecordingClient
     from punie.acp.testing.bench_agent import BenchAgent
-    from punie.acp.transports.base import Receiver
-    from punie.acp.transports.stdio import LineSplitter
+    from punie.acp.testing.pipe import BytePipe
     from punie.acp.transports.websocket import Endpoint
 
 GROWTH = 100 * 1024 * 1024
@@ -49,46 +48,12 @@ class Faults(logging.Handler):
         )
 
 
-class Pipe:
-    """A transport made of bytes: chunks go in, frames come out."""
-
-    def __init__(self) -> None:
-        self.sent: list[bytes] = []
-        self.receiver: Receiver | None = None
-        self.last = asyncio.Event()
-
-    async def open(self, receiver: Receiver) -> None:
-        self.receiver = receiver
-        self.splitter = LineSplitter(receiver, max_frame=MAX_FRAME)
-
-    def send(self, frame: bytes) -> None:
-        self.sent.append(frame)
-        if b'"the last"' in frame:
-            self.last.set()
-
-    async def drain(self) -> None:
-        pass
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
-
-    def stop_reading(self) -> None:
-        receiver, self.receiver = self.receiver, None
-        if receiver is not None:
-            receiver.ended()
-
-    async def aclose(self) -> None:
-        self.stop_reading()
-
-    def feed(self, data: bytes) -> None:
-        """Take a stream of bytes in pieces whose size the first byte says."""
-        step, stream = (data[0] % 64 + 1 if data else 1), data[1:]
-        for start in range(0, len(stream), step):
-            self.splitter.feed(stream[start : start + step])
-        self.splitter.feed(b"\n")
+def feed(pipe: BytePipe, data: bytes) -> None:
+    """Give a stream of bytes in pieces whose size the first byte says."""
+    step, stream = (data[0] % 64 + 1 if data else 1), data[1:]
+    for start in range(0, len(stream), step):
+        pipe.feed(stream[start : start + step])
+    pipe.feed(b"\n")
 
 
 def lines_of(data: bytes) -> list[bytes]:
@@ -122,13 +87,13 @@ def check_answers(data: bytes, sent: list[bytes]) -> None:
 
 async def fuzz_agent(data: bytes) -> None:
     """Bytes from a client."""
-    pipe = Pipe()
+    pipe = BytePipe(max_frame=MAX_FRAME)
     serving = asyncio.ensure_future(serve(BenchAgent, pipe))
     await asyncio.sleep(0)
-    pipe.splitter.feed(HELLO + b"\n")
-    pipe.feed(data)
-    pipe.splitter.feed(PING + b"\n")
-    await asyncio.wait_for(pipe.last.wait(), 5)
+    pipe.feed(HELLO + b"\n")
+    feed(pipe, data)
+    pipe.feed(PING + b"\n")
+    await asyncio.wait_for(pipe.answered.wait(), 5)
     pipe.stop_reading()
     await asyncio.wait_for(serving, 5)
     check_answers(
@@ -138,14 +103,14 @@ async def fuzz_agent(data: bytes) -> None:
 
 async def fuzz_client(data: bytes) -> None:
     """Bytes from an agent, while a request waits for its answer."""
-    pipe = Pipe()
+    pipe = BytePipe(max_frame=MAX_FRAME)
     async with connect(RecordingClient(), pipe) as agent:
         asked = asyncio.ensure_future(agent.initialize(INITIALIZE))
         await asyncio.sleep(0)
-        pipe.feed(data)
+        feed(pipe, data)
         ask = b'{"jsonrpc":"2.0","id":"the last","method":"_unknown"}'
-        pipe.splitter.feed(ask + b"\n")
-        await asyncio.wait_for(pipe.last.wait(), 5)
+        pipe.feed(ask + b"\n")
+        await asyncio.wait_for(pipe.answered.wait(), 5)
     await asyncio.wait((asked,), timeout=5)
     assert asked.done()
     asked.exception()

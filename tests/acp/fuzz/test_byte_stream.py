@@ -17,60 +17,24 @@ from hypothesis import strategies as st
 
 from punie.acp.agent_side import serve
 from punie.acp.testing.bench_agent import BenchAgent
-from punie.acp.transports.base import MAX_FRAME, Receiver
-from punie.acp.transports.stdio import LineSplitter
+from punie.acp.testing.pipe import BytePipe
+from punie.acp.transports.base import MAX_FRAME
 
 HELLO = b'{"jsonrpc":"2.0","id":"hello","method":"initialize","params":{"protocolVersion":1}}'
 PING = b'{"jsonrpc":"2.0","id":"the last","method":"_bench/ping"}'
-
-
-class Pipe:
-    """A transport made of bytes: chunks go in, lines come out."""
-
-    def __init__(self, max_frame: int = MAX_FRAME) -> None:
-        self.sent: list[bytes] = []
-        self.max_frame = max_frame
-        self.receiver: Receiver | None = None
-        self.answered = asyncio.Event()
-
-    async def open(self, receiver: Receiver) -> None:
-        self.receiver = receiver
-        self.splitter = LineSplitter(receiver, max_frame=self.max_frame)
-
-    def send(self, frame: bytes) -> None:
-        self.sent.append(frame)
-        if b'"the last"' in frame:
-            self.answered.set()
-
-    async def drain(self) -> None:
-        pass
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
-
-    def stop_reading(self) -> None:
-        receiver, self.receiver = self.receiver, None
-        if receiver is not None:
-            receiver.ended()
-
-    async def aclose(self) -> None:
-        self.stop_reading()
 
 
 def feed(chunks: Sequence[bytes], *, max_frame: int = MAX_FRAME) -> list[Any]:
     """Send bytes to an agent, then a line end and a ping; everything it answered but that."""
 
     async def run() -> list[Any]:
-        pipe = Pipe(max_frame)
+        pipe = BytePipe(max_frame=max_frame)
         serving = asyncio.ensure_future(serve(BenchAgent, pipe))
         await asyncio.sleep(0)
-        pipe.splitter.feed(HELLO + b"\n")
+        pipe.feed(HELLO + b"\n")
         for chunk in chunks:
-            pipe.splitter.feed(chunk)
-        pipe.splitter.feed(b"\n" + PING + b"\n")
+            pipe.feed(chunk)
+        pipe.feed(b"\n" + PING + b"\n")
         await asyncio.wait_for(pipe.answered.wait(), 5)
         pipe.stop_reading()
         await serving

@@ -257,7 +257,11 @@ async def test_a_frame_that_cannot_be_in_a_recording_fails_the_replay(frame: byt
 
 
 async def test_what_comes_when_a_replay_is_over_is_passed_over() -> None:
-    agent_end, _ = pair()
+    agent_end, client_end = pair()
+    inbox = Inbox()
+    await client_end.open(inbox)
     replay = Replay([], "agent", agent_end)
     await replay.run()
     replay.frame_received(b'{"id":1,"method":"m"}')
+    await asyncio.sleep(0)
+    assert inbox.got in ([], ["ended"])

@@ -40,6 +40,7 @@ async def test_a_transport_that_is_over_before_it_is_opened_says_so(frames: Made
     transport.send(b"nobody gets this")
     await transport.drain()
     await transport.aclose()
+    assert (transport.over, here.frames) == (True, [])
 
 
 async def test_a_socket_of_an_earlier_turn_does_not_end_the_connection() -> None:

@@ -133,6 +133,8 @@ async def test_a_client_that_is_not_awaited_any_more_ends(
         await there.over.wait()
         place.wire.refuse = False
         await here.over.wait()  # the server answers 404
+        assert transport.over
+        assert len(served.connections) == 1
         await transport.aclose()
 
 
@@ -259,6 +261,8 @@ async def test_a_server_of_another_make_that_took_the_place_ends_the_connection(
         await served.first()
         place.wire.cut()
         await here.over.wait()
+        assert transport.over
+        assert len(served.connections) == 1
         await transport.aclose()
         await endpoint.aclose()
 

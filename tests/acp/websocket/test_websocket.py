@@ -171,6 +171,7 @@ async def test_closing_does_not_wait_for_a_peer_that_reads_nothing(
         transport.send(b"x" * 20_000_000)
         async with asyncio.timeout(2):
             await transport.aclose()
+        assert transport.over
         gone.set()
 
 
@@ -183,6 +184,7 @@ async def test_a_connection_that_was_dialled_and_never_used_closes(
         await transport.aclose()
         _, there = await served.first()
         await there.over.wait()
+        assert (transport.over, there.frames) == (True, [])
 
 
 async def test_what_an_agent_sends_before_it_closes_arrives(serving: Serving, frames: Made) -> None:
@@ -264,9 +266,11 @@ async def test_a_foreign_client_that_is_lost_ends_its_connection_at_once(
     served = collector()
     async with serving(Endpoint(served)) as place, aiohttp.ClientSession() as session:
         await session.ws_connect(place.url)
-        _, there = await served.first()
+        there_transport, there = await served.first()
+        assert not there_transport.over
         place.wire.cut()
         await there.over.wait()
+        assert there_transport.over
 
 
 async def test_a_transport_that_is_opened_after_its_client_left_ends(
@@ -299,9 +303,10 @@ async def test_a_foreign_client_that_stays_silent_is_given_up(
     endpoint = Endpoint(served, keepalive=Keepalive(interval=0.05, timeout=0.1))
     async with serving(endpoint) as place, aiohttp.ClientSession() as session:
         await session.ws_connect(place.direct, autoping=False)
-        _, there = await served.first()
+        there_transport, there = await served.first()
         async with asyncio.timeout(5):
             await there.over.wait()
+        assert there_transport.over
 
 
 async def test_a_foreign_client_that_answers_pings_is_kept(

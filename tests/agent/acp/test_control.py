@@ -88,6 +88,7 @@ async def test_cancelling_closes_the_stream_of_the_models_server(
             await cancelled(editor, "go", lambda: editor.of(v1.AgentMessageChunk))
             async with asyncio.timeout(10):
                 await server.disconnected.wait()
+        assert len(server.requests) == 2
 
 
 async def test_a_second_prompt_waits_for_the_first(opened, editor) -> None:

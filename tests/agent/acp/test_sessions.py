@@ -254,6 +254,9 @@ def test_the_process_takes_over_what_a_killed_one_had_open(start: Start, project
     second = start()
     hello(second)
     load(second, session_id, project)
+    assert [one["content"]["text"] for one in updates(second, "user_message_chunk")] == [
+        "read a.txt"
+    ]
 
 
 def test_version_2_replays_when_asked_and_asks_again_too(start: Start, project: Path) -> None:

@@ -35,6 +35,7 @@ async def test_a_late_piece_goes_out_without_a_next_one() -> None:
         await emitter.message("m", "a")
         await emitter.message("m", "b")
         await heard.until(lambda: heard.text == "ab")
+    assert len(heard.events) == 2
 
 
 async def test_a_flood_does_not_fill_memory() -> None:

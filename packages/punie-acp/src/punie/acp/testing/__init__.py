@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, TypeVar
 
 from punie.acp.agent_side import Agent, ClientProxy, serve
 from punie.acp.client_side import AgentProxy, Client, connect
@@ -19,6 +19,8 @@ from punie.acp.errors import RequestError
 from punie.acp.schema import v1
 from punie.acp.transports.base import Transport
 from punie.acp.transports.memory import pair
+
+P = TypeVar("P")
 
 EVERYTHING = v1.ClientCapabilities(
     fs=v1.FileSystemCapabilities(read_text_file=True, write_text_file=True), terminal=True
@@ -84,32 +86,46 @@ class RecordingClient:
         return v1.WriteTextFileResponse()
 
 
-@asynccontextmanager
-async def linked(
+def linked(
     make_agent: Callable[[ClientProxy], Agent], client: Client
-) -> AsyncGenerator[AgentProxy, None]:
+) -> AbstractAsyncContextManager[AgentProxy]:
     """Serve an agent of version 1 to a client over linked in-memory transports.
 
     Args:
         make_agent: Builds the agent.
         client: Serves what it asks.
     """
-    async with served(lambda transport: serve(make_agent, transport), client) as agent:
-        yield agent
+    return served(lambda transport: serve(make_agent, transport), client)
 
 
-@asynccontextmanager
-async def served(
+def served(
     serve_on: Callable[[Transport], Coroutine[Any, Any, None]], client: Client
-) -> AsyncGenerator[AgentProxy, None]:
+) -> AbstractAsyncContextManager[AgentProxy]:
     """Connect a client to an agent over linked in-memory transports.
 
     Args:
         serve_on: Serves the agent, such as with `punie.acp.agent_side.serve_dual`.
         client: Serves what it asks.
     """
+    return both_sides(serve_on, lambda transport: connect(client, transport))
+
+
+@asynccontextmanager
+async def both_sides(
+    serve_on: Callable[[Transport], Coroutine[Any, Any, None]],
+    connect_on: Callable[[Transport], AbstractAsyncContextManager[P]],
+) -> AsyncGenerator[P, None]:
+    """Run both sides in one event loop, over linked in-memory transports.
+
+    Args:
+        serve_on: Serves the agent.
+        connect_on: Connects the client.
+
+    Returns:
+        The agent, as the client sees it.
+    """
     agent_end, client_end = pair()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(serve_on(agent_end))
-        async with connect(client, client_end) as agent:
+        async with connect_on(client_end) as agent:
             yield agent

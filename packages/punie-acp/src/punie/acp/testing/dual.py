@@ -6,15 +6,15 @@ What is recorded has the types of version 2, whichever version the agent speaks.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 from punie.acp.agent_side import Agent, ClientProxy, serve
 from punie.acp.client_side.dual import DualAgentProxy, DualClient, connect_dual
 from punie.acp.schema import v2
+from punie.acp.testing import both_sides
 from punie.acp.transports.base import Transport
-from punie.acp.transports.memory import pair
 
 U = TypeVar("U")
 
@@ -95,32 +95,25 @@ class RecordingDualClient:
         return v2.RequestPermissionResponse(outcome=v2.CancelledPermissionOutcome())
 
 
-@asynccontextmanager
-async def linked_dual(
+def linked_dual(
     make_agent: Callable[[ClientProxy], Agent], client: DualClient
-) -> AsyncGenerator[DualAgentProxy, None]:
+) -> AbstractAsyncContextManager[DualAgentProxy]:
     """Serve an agent of version 1 to a client of either, over linked in-memory transports.
 
     Args:
         make_agent: Builds the agent.
         client: Serves what it asks.
     """
-    async with served_dual(lambda transport: serve(make_agent, transport), client) as agent:
-        yield agent
+    return served_dual(lambda transport: serve(make_agent, transport), client)
 
 
-@asynccontextmanager
-async def served_dual(
+def served_dual(
     serve_on: Callable[[Transport], Coroutine[Any, Any, None]], client: DualClient
-) -> AsyncGenerator[DualAgentProxy, None]:
+) -> AbstractAsyncContextManager[DualAgentProxy]:
     """Connect a client of either version to an agent over linked in-memory transports.
 
     Args:
         serve_on: Serves the agent, such as with `punie.acp.agent_side.serve_dual`.
         client: Serves what it asks.
     """
-    agent_end, client_end = pair()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(serve_on(agent_end))
-        async with connect_dual(client, client_end) as agent:
-            yield agent
+    return both_sides(serve_on, lambda transport: connect_dual(client, transport))
