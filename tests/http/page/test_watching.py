@@ -6,6 +6,8 @@ from typing import Any
 
 from playwright.async_api import expect
 
+from punie.http.sse import state_frame
+
 NUMBERS = [str(number) for number in range(1, 31)]
 GATHER = """() => {
     window.seen = [];
@@ -47,6 +49,35 @@ async def test_a_reload_in_between_has_no_gap_and_nothing_twice(page: Any) -> No
     await page.reload()
     await page.wait_for_selector(".item.agent >> text=30")
     assert await counted(page) == NUMBERS
+
+
+async def test_a_stream_that_is_cut_goes_on_without_a_gap(open_page: Any, running: Any) -> None:
+    page = await open_page(refused="net::ERR_")
+    await start(page, "count slowly to 30")
+    await page.wait_for_selector(".item.agent >> text=1 2 3")
+    running.hub.feed.drop_all()
+    await page.wait_for_selector("#connection >> text=reconnecting")
+    await page.wait_for_selector("#connection.live")
+    await page.wait_for_selector(".item.agent >> text=30")
+    assert await counted(page) == NUMBERS
+
+
+async def test_that_nothing_can_be_written_is_told_in_every_view(page: Any, running: Any) -> None:
+    await start(page, "hi")
+    await page.wait_for_selector(".session .item.agent")
+    running.hub.feed.tell([state_frame("problem", b'{"problem": "the disk is full"}')])
+    await page.wait_for_selector("#problem >> text=the disk is full")
+    running.hub.feed.tell([state_frame("problem", b'{"problem": ""}')])
+    await page.wait_for_selector("#problem", state="hidden")
+
+
+async def test_who_skips_to_the_content_stays_in_the_session(page: Any) -> None:
+    await start(page, "hi")
+    await page.wait_for_selector(".item.agent")
+    await page.focus(".skip")
+    await page.keyboard.press("Enter")
+    assert await page.evaluate("document.activeElement.id") == "main"
+    assert await page.locator(".session").count() == 1
 
 
 async def test_two_browsers_show_the_same_session(open_page: Any, page: Any) -> None:

@@ -14,6 +14,7 @@ let waiting = null; // the inbox in order, made anew when somebody asks or answe
 const state = { agents: new Map(), sessions: new Map(), inbox: new Map(), problem: "" };
 const main = document.getElementById("main");
 const list = document.getElementById("sessions");
+const problem = document.getElementById("problem");
 const connection = document.getElementById("connection");
 let view = null; // what fills the page, when it changes by itself
 let source = null;
@@ -72,6 +73,8 @@ function draw() {
   if (!heard) return;
   const inbox = (waiting ??= [...state.inbox.values()].sort((a, b) => a.asked_at - b.asked_at));
   tell(inbox, state.sessions);
+  problem.textContent = state.problem ? `Nothing can be written down: ${state.problem}` : "";
+  problem.hidden = !state.problem;
   drawSessions(list, state.sessions, view?.key);
   if (view instanceof Overview) view.draw(state, inbox);
   else if (view instanceof SessionView && state.sessions.has(view.key)) view.summary(state.sessions.get(view.key), inbox);
@@ -111,6 +114,9 @@ function decoded(text) {
     return text;
   }
 }
+
+// Its target is no place of the page's own.
+document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); main.focus(); });
 
 offerNotices(document.getElementById("notify"));
 

@@ -10,13 +10,11 @@ export class Overview {
     this.inbox = h("div", { class: "inbox" });
     this.calm = h("p", { class: "calm" });
     this.counts = h("p", { class: "counts", "aria-live": "polite" });
-    this.problem = h("p", { class: "problem", role: "alert" });
     this.agents = h("ul", { class: "agents" });
     this.choice = h("select", { name: "agent" });
     this.panels = h("section", { class: "panels", hidden: true });
     this.element = h("div", { class: "overview" },
       h("div", { class: "asking" },
-        this.problem,
         h("div", { class: "top" }, h("h1", {}, "Needs you"), this.counts),
         this.calm, this.inbox),
       h("div", { class: "aside" },
@@ -27,7 +25,7 @@ export class Overview {
     this.#showPanels();
   }
 
-  draw({ agents, sessions, problem }, inbox) {
+  draw({ agents, sessions }, inbox) {
     showCards(this.inbox, inbox, inbox);
     const all = [...sessions.values()];
     const asked = new Set(inbox.map((one) => one.session));
@@ -38,7 +36,6 @@ export class Overview {
       : calmWords(all);
     this.counts.textContent = COUNTED.map(([state, name]) => [all.filter((session) => session.state === state).length, name])
       .filter(([count]) => count > 0).map(([count, name]) => `${count} ${name}`).join(" · ");
-    this.problem.textContent = problem ? `Nothing can be written down: ${problem}` : "";
     this.#drawAgents([...agents.values()]);
   }
 
