@@ -126,8 +126,8 @@ def editing_in(folder: Path) -> Generator[None]:
     )
     try:
         assert process.stdin is not None
-        hello = {"protocolVersion": 1, "clientCapabilities": {}}
-        place = {"cwd": str(folder), "mcpServers": []}
+        hello: dict[str, Any] = {"protocolVersion": 1, "clientCapabilities": {}}
+        place: dict[str, Any] = {"cwd": str(folder), "mcpServers": []}
         for number, (method, params) in enumerate((("initialize", hello), ("session/new", place))):
             request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
             process.stdin.write(json.dumps(request).encode() + b"\n")
