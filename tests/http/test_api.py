@@ -206,7 +206,9 @@ async def test_the_api_describes_every_route_it_has(run_hub: Any) -> None:
     async with run_hub() as running:
         described = await running.get("/api/openapi.json")
         operations = [one for path in described["paths"].values() for one in path.values()]
-        assert {"/api/overview", "/api/inbox/{asked}/select"} <= set(described["paths"])
+        assert {"/api/overview", "/api/inbox/{asked}/select", "/acp", "/proof"} <= set(
+            described["paths"]
+        )
         assert all(operation["summary"] for operation in operations)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from punie.http.store.base import SessionKey
 from punie.http.store.sqlite import open_store
-from punie.http.store.tail import MOST, Tails
+from punie.http.store.tail import MOST, MOST_SIZE, Tails
 
 
 @pytest.fixture
@@ -54,6 +54,21 @@ async def test_a_reader_that_is_slow_costs_no_memory_and_misses_nothing(store: A
     await store.flush()
     assert len(tail._waiting) <= MOST
     expected += write(store, key, 10)
+    seen: list[int] = []
+    while len(seen) < len(expected):
+        seen += [event.seq for event in await tail.take()]
+    assert seen == expected
+
+
+async def test_large_events_are_not_kept_for_a_slow_reader(store: Any) -> None:
+    key = store.key_of("a", "s", cwd="/", at=0.0)
+    tails = Tails(store)
+    store.listen(tails.published)
+    tail = tails.open(key, after=0)
+    body = b'"' + b"x" * (MOST_SIZE // 4) + b'"'
+    expected = [store.append(key, "update", body, at=1.0) for _ in range(10)]
+    await store.flush()
+    assert sum(len(memoryview(event.body)) for event in tail._waiting) <= MOST_SIZE
     seen: list[int] = []
     while len(seen) < len(expected):
         seen += [event.seq for event in await tail.take()]

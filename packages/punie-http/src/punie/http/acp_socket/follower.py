@@ -130,7 +130,8 @@ class Follower:
                 await self._ask_approval(asked)
             else:
                 await self._ask_question(asked)
-        except AcpError:  # it cannot be asked that, or is gone: others can answer
+        except (AcpError, msgspec.ValidationError):
+            # It is gone, or cannot be asked that: others can answer.
             log.info("a client cannot be asked", session=self._key)
         except ApiError as error:
             log.info("a client's answer does not count", session=self._key, reason=str(error))

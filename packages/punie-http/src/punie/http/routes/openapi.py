@@ -26,7 +26,17 @@ _BODIES: dict[tuple[str, str], type[msgspec.Struct]] = {
     ("POST", "/api/inbox/{asked}/select"): Selection,
     ("POST", "/api/inbox/{asked}/submit"): Form,
 }
+_BESIDE = {"/acp", "/agents", "/proof"}
+"""What is described though it is not below `/api`."""
 _QUERY: dict[str, dict[str, str]] = {
+    "/acp": {"agent": "the agent of new sessions; the first one that is ready by default"},
+    "/agents": {
+        "name": "under what the agent's sessions are kept",
+        "id": "its process, in hexadecimal, so that it gets the same name again",
+        "client": "the program that started it, such as an IDE",
+        "project": "the folder that is worked on there",
+    },
+    "/proof": {"nonce": "16 to 64 bytes in hexadecimal"},
     "/api/events": {
         "session": "a session's key, or `all`",
         "after": "the last event that the caller has",
@@ -58,7 +68,7 @@ def describe(all_routes: Iterable[web.AbstractRoute]) -> dict[str, Any]:
     """Describe the API as OpenAPI 3.1.
 
     Args:
-        all_routes: Of the application; only those below `/api` are described.
+        all_routes: Of the application; those below `/api` and the two sockets are described.
     """
     paths: dict[str, dict[str, Any]] = {}
     for route in all_routes:
@@ -66,7 +76,7 @@ def describe(all_routes: Iterable[web.AbstractRoute]) -> dict[str, Any]:
         if resource is None or route.method == "HEAD":
             continue
         path = re.sub(r"\{(\w+):[^}]+\}", r"{\1}", _pattern(resource))
-        if path.startswith("/api/"):
+        if path.startswith("/api/") or path in _BESIDE:
             paths.setdefault(path, {})[route.method.lower()] = _operation(route, path)
     _, schemas = msgspec.json.schema_components(
         set(_BODIES.values()), ref_template="#/components/schemas/{name}"
@@ -106,6 +116,8 @@ def _operation(route: web.AbstractRoute, path: str) -> dict[str, Any]:
             "4XX": {"description": "Refused; `error` is a sentence that says why."},
         },
     }
+    if path == "/proof":
+        operation["security"] = []
     body = _BODIES.get((route.method, path))
     if body is not None:
         reference = {"$ref": f"#/components/schemas/{body.__name__}"}

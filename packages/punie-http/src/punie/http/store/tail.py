@@ -13,6 +13,8 @@ from punie.http.store.base import Event, SessionKey, Store
 
 MOST = 1000
 """Events that wait for a reader above which they are read from the store, and read at once."""
+MOST_SIZE = 4 * 1024 * 1024
+"""Bytes of events that wait above which they are, too."""
 
 
 class Tail:
@@ -27,6 +29,7 @@ class Tail:
         self.seq = after
         self._store = store
         self._waiting: list[Event] = []
+        self._size = 0
         self._behind = after < store.published_seq
         self._wake = asyncio.Event()
         if self._behind:
@@ -36,9 +39,9 @@ class Tail:
         """Take events that were published."""
         if not self._behind:
             self._waiting += events
-            if len(self._waiting) > MOST:
-                self._waiting.clear()
-                self._behind = True
+            self._size += sum(len(memoryview(event.body)) for event in events)
+            if len(self._waiting) > MOST or self._size > MOST_SIZE:
+                self._fall_behind()
         self._wake.set()
 
     def wake(self) -> None:
@@ -54,7 +57,7 @@ class Tail:
         await self._wake.wait()
         if not self._behind:
             self._wake.clear()
-            taken, self._waiting = self._waiting, []
+            taken, self._waiting, self._size = self._waiting, [], 0
         else:
             self._behind = False  # from here on what is published waits
             until = self._store.published_seq
@@ -62,12 +65,14 @@ class Tail:
                 after=self.seq, until=until, session=self.session, limit=MOST
             )
             if len(taken) == MOST:
-                self._waiting.clear()
-                self._behind = True
+                self._fall_behind()
         taken = [event for event in taken if event.seq > self.seq]
         if taken:
             self.seq = taken[-1].seq
         return taken
+
+    def _fall_behind(self) -> None:
+        self._waiting, self._size, self._behind = [], 0, True
 
 
 class Tails:
