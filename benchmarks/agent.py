@@ -237,7 +237,7 @@ def main() -> int:
 
 def _print(results: dict[str, list[Figure]], n: int) -> None:
     print(f"n = {n}: medians (quartiles)")
-    print(f"{'':46}" + "".join(f"{name:>25}" for name in results) + f"{'target':>14}")
+    print(f"{'':46}" + "".join(f"{name:>32}" for name in results) + f"{'target':>14}")
     for row, figure in enumerate(results.get("punie", [])):
         cells = [_cell(figures, row) for figures in results.values()]
         mark = "" if figure.middle <= figure.limit else "  missed"
@@ -247,9 +247,9 @@ def _print(results: dict[str, list[Figure]], n: int) -> None:
 
 def _cell(figures: Sequence[Figure], row: int) -> str:
     if row >= len(figures):
-        return f"{'-':>25}"
+        return f"{'-':>32}"
     low, high = figures[row].spread
-    return f"{f'{figures[row].middle:.3g} ({low:.3g} - {high:.3g})':>25}"
+    return f"{f'{figures[row].middle:.3g} ({low:.3g} - {high:.3g})':>32}"
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-TIMEOUT = 60.0
+TIMEOUT = 120.0
 """Seconds until a silent agent is killed."""
 INSTALLING = 600.0
 """Seconds that installing may take."""
@@ -37,8 +37,9 @@ class Peer(NamedTuple):
 
 PEERS = {
     "agentao": Peer("agentao[cli]", ("agentao", "--acp", "--stdio")),
+    # Its tools for files come with its shell (-x); the launcher fast-agent-acp 0.10.48 lacks its module.
     "fast-agent": Peer(
-        "fast-agent-acp", ("fast-agent-acp", "--model", "generic.fake"), python="3.12"
+        "fast-agent-mcp", ("fast-agent", "acp", "--model", "generic.fake", "-x"), python="3.12"
     ),
 }
 
