@@ -38,7 +38,7 @@ from punie.train.data.generators import requests
 from punie.train.data.generators.results import Recorded
 from punie.train.data.render import Renderer, Weights
 from punie.train.evals.case import Case, Expect
-from punie.train.evals.run import Subject, _subject
+from punie.train.evals.run import Subject, subject_of
 from punie.train.stages.bases import tool_specs
 
 Conversation = tuple[Message, ...]
@@ -182,15 +182,16 @@ def over_http(tokenizer: Any, conversation: Conversation) -> list[int]:
     provider = SimpleNamespace(processor=None, cli_args=argparse.Namespace(chat_template_args={}))
     request = CompletionRequest("chat", "", body["messages"], body["tools"], None)
     server: Any = SimpleNamespace(model_provider=provider)
+    generator: Any = ResponseGenerator
     arguments: Any = SimpleNamespace(chat_template_kwargs=None)
-    prompt, *_ = ResponseGenerator._tokenize(server, tokenizer, request, arguments)  # pyright: ignore[reportPrivateUsage]
+    prompt: list[int] = generator._tokenize(server, tokenizer, request, arguments)[0]
     return list(prompt)
 
 
 async def evaluated(tokenizer: Any, conversation: Conversation) -> list[int] | None:
     """Ask it as an evaluation does; `None` for what no case can say."""
     engine: Any = Listening(tokenizer)
-    subject: Subject = _subject(EmbeddedModel(engine, SPEC, copying=True), SPEC)
+    subject: Subject = subject_of(EmbeddedModel(engine, SPEC, copying=True), SPEC)
     last = conversation[-1]
     if last.role == "user" and not any(m.call or not m.content for m in conversation[:-1]):
         case = Case(

@@ -1,7 +1,9 @@
 """The whole pipeline on random weights, as a person runs it: to the end, twice, and killed."""
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -82,34 +84,79 @@ def test_what_was_made_can_be_timed(done: Path) -> None:
     assert all(form["prompt"]["ci95"][0] > 0 for form in forms.values())
 
 
-@pytest.mark.skipif(os.name != "posix", reason="kills a process group")
-@pytest.mark.parametrize("after", ["harvest", "generate", "validate", "train", "fuse"])
-def test_killed_at_any_stage_it_resumes_to_the_same_bytes(
-    done: Path, tmp_path: Path, after: str
-) -> None:
-    # Tool results tell durations, so both runs start from the same ones.
-    run = tmp_path / "runs/smoke"
-    run.mkdir(parents=True)
-    for name in ("recorded.jsonl", "harvest.manifest.json"):
-        (run / name).write_bytes((done / "runs/smoke" / name).read_bytes())
+UNDERWAY = {
+    "train": "checkpoints/4",
+    "fuse": "partial-fused",
+    "quantize": "partial-quantized",
+    "export": "gguf",
+}
+"""What is there in the middle of a stage; the others are killed as they begin."""
+
+
+def made_before(stage: str, done: Path, run: Path) -> None:
+    """Put there what the stages before one made: it is the first that is not done."""
+    (run / "base").parent.mkdir(parents=True)
+    shutil.copytree(done / "base", run / "base")
+    for name in STAGES[: STAGES.index(stage)]:
+        manifest = f"{name}.manifest.json"
+        for output in (manifest, *json.loads((done / manifest).read_bytes())["outputs"]):
+            (run / output).parent.mkdir(exist_ok=True)
+            shutil.copyfile(done / output, run / output)
+
+
+def kill_in(stage: str, run: Path) -> None:
+    """Run the phase, and kill it in a stage."""
     process = subprocess.Popen(
-        command("run", "smoke"), cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        command("run", "smoke"), cwd=run.parents[1], stderr=subprocess.PIPE, text=True
     )
     assert process.stderr is not None
     for line in process.stderr:
-        if line.startswith(f"{after}:"):
+        if line.startswith(f"{STAGES[STAGES.index(stage) - 1]}: unchanged"):
+            break
+    while stage in UNDERWAY and not (run / UNDERWAY[stage]).exists():
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.01)
             break
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stderr.close()
-    assert not (run / "evaluate.manifest.json").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+@pytest.mark.parametrize("stage", STAGES[1:])
+def test_killed_in_any_stage_it_resumes_to_the_same_bytes(
+    done: Path, tmp_path: Path, stage: str
+) -> None:
+    """What tools returned tells durations, so both runs have the same results of `harvest`."""
+    run = tmp_path / "runs/smoke"
+    made_before(stage, done / "runs/smoke", run)
+    kill_in(stage, run)
+    assert not (run / f"{stage}.manifest.json").exists()
     again = punie_train("run", "smoke", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    expected = artefacts(done / "runs/smoke")
-    actual = artefacts(run)
-    assert actual.keys() == expected.keys()
+    expected, actual = artefacts(done / "runs/smoke"), artefacts(run)
+    after_training = STAGES.index(stage) > STAGES.index("train")
+    kept = {n for n in expected if not (after_training and n.startswith("checkpoints/"))}
+    assert actual.keys() == kept
     # The report names the folder it was made in.
-    assert [n for n in expected if actual[n] != expected[n] and n != "report.json"] == []
+    assert [n for n in kept if actual[n] != expected[n] and n != "report.json"] == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+def test_killed_while_tools_run_it_keeps_no_half_of_their_results(tmp_path: Path) -> None:
+    process = subprocess.Popen(command("run", "smoke"), cwd=tmp_path, stderr=subprocess.PIPE)
+    run = tmp_path / "runs/smoke"
+    while not run.exists():
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.01)
+            break
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (run / "recorded.jsonl").exists()
+    again = punie_train("stage", "harvest", "smoke", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    status = punie_train("status", "smoke", cwd=tmp_path)
+    assert status.stdout.splitlines()[0].split()[:2] == ["harvest", "current:"]
 
 
 def test_a_dry_run_makes_the_data_and_says_what_the_rest_takes(tmp_path: Path) -> None:

@@ -14,10 +14,14 @@ from typing import NamedTuple
 
 from punie.train import manifest
 from punie.train.backends import memory
-from punie.train.errors import PhaseError
+from punie.train.data.example import load as load_examples
+from punie.train.errors import PhaseError, TrainError
 from punie.train.phases.spec import NO_ADAPTER, Phase
 from punie.train.stages import bases, compress, fit, paired, prepare, promote
 from punie.train.stages.base import Outcome, Say, Work
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What the system says when there is no room for a file."""
 
 
 class Stage(NamedTuple):
@@ -187,7 +191,7 @@ def plan(phase: Phase, folder: Path, *, say: Say, done: Say) -> list[str]:
         return ["trains      nothing: the adapter is given", "to run it", *_commands(phase, folder)]
     for stage in STAGES[:2]:
         run_stage(stage, phase, folder, say=say, done=done)
-    examples = prepare.load(folder / prepare.EXAMPLES)
+    examples = load_examples(folder / prepare.EXAMPLES)
     needed = memory.estimate(
         bases.shape(phase, folder), phase.lora, phase.schedule, longest=phase.max_tokens
     )
@@ -250,19 +254,33 @@ def run_stage(
             manifest.write(made, path)
             done(f"{stage.name}: taken over from {other.name}")
             return
+    try:
+        made = _made(stage, work._replace(key=manifest.digest(inputs)), inputs)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise TrainError(
+            f"stage {stage.name} could not write below {folder}: {error.strerror}; make room on that "
+            "disk, then run the same again"
+        ) from error
+    figures = ", ".join(f"{key} {value}" for key, value in made.figures.items())
+    done(f"{stage.name}: done in {made.seconds} s; {figures}")
+
+
+def _made(stage: Stage, work: Work, inputs: dict[str, str]) -> manifest.Manifest:
+    """Run a stage and write its manifest, last."""
     start = time.monotonic()
-    outcome = stage.run(work._replace(key=manifest.digest(inputs)))
+    outcome = stage.run(work)
     made = manifest.make(
-        phase=phase.name,
+        phase=work.phase.name,
         stage=stage.name,
         inputs=inputs,
-        outputs={name: folder / name for name in outcome.outputs},
+        outputs={name: work.path(name) for name in outcome.outputs},
         figures=outcome.figures,
         seconds=time.monotonic() - start,
     )
-    manifest.write(made, path)
-    figures = ", ".join(f"{key} {value}" for key, value in outcome.figures.items())
-    done(f"{stage.name}: done in {made.seconds} s; {figures}")
+    manifest.write(made, _manifest_path(stage, work.folder))
+    return made
 
 
 def status(phase: Phase, folder: Path) -> list[tuple[str, str]]:

@@ -18,6 +18,9 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 from mlx.utils import tree_flatten, tree_unflatten
 
+from punie.train.backends.weights import DAMAGED, save
+from punie.train.errors import TrainError
+
 _WEIGHTS, _OPTIMIZER, _BEST = "weights.safetensors", "optimizer.safetensors", "best.safetensors"
 _KEY = "key"
 _LOSSES, _SCORES = "losses", "scores"
@@ -64,11 +67,11 @@ class Checkpoints:
         weights = dict(tree_flatten(model.trainable_parameters()))
         course = {_LOSSES: state.losses, _SCORES: state.scores}
         lists = {name: mx.array(values, dtype=mx.float32) for name, values in course.items()}
-        mx.save_safetensors(str(partial / _WEIGHTS), {**weights, **lists})
-        mx.save_safetensors(str(partial / _OPTIMIZER), dict(tree_flatten(optimizer.state)))
+        save({**weights, **lists}, partial / _WEIGHTS)
+        save(dict(tree_flatten(optimizer.state)), partial / _OPTIMIZER)
         before = self._steps()
         if not before or state.scores[-1] >= max(state.scores):
-            mx.save_safetensors(str(partial / _BEST), weights)
+            save(weights, partial / _BEST)
         else:
             shutil.copyfile(self._folder / str(max(before)) / _BEST, partial / _BEST)
         partial.rename(self._folder / str(state.step))
@@ -80,11 +83,23 @@ class Checkpoints:
 
         Returns:
             Where to go on; the beginning when nothing was saved.
+
+        Raises:
+            TrainError: The state is damaged.
         """
         steps = self._steps()
         if not steps:
             return State(0, [], [])
-        newest = self._folder / str(max(steps))
+        try:
+            return self._read(max(steps), model, optimizer)
+        except DAMAGED as error:
+            raise TrainError(
+                f"the saved state {self._folder / str(max(steps))} is damaged: {error}; delete the "
+                "folder to train from the state before, or from the beginning"
+            ) from error
+
+    def _read(self, step: int, model: Any, optimizer: Any) -> State:
+        newest = self._folder / str(step)
         weights = mx.load(str(newest / _WEIGHTS))
         assert isinstance(weights, dict)
         losses, scores = weights.pop(_LOSSES).tolist(), weights.pop(_SCORES).tolist()
@@ -93,7 +108,7 @@ class Checkpoints:
         assert isinstance(saved, dict)
         optimizer.init(model.trainable_parameters())
         optimizer.state = tree_unflatten(list(saved.items()))
-        return State(max(steps), _numbers(losses), _numbers(scores))
+        return State(step, _numbers(losses), _numbers(scores))
 
     def load_best(self, model: Any) -> None:
         """Put the weights that scored best into a model with LoRA layers."""

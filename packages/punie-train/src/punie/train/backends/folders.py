@@ -31,6 +31,7 @@ from mlx_lm.utils import (
     save_model,
 )
 
+from punie.train.backends.weights import check_whole, not_written
 from punie.train.data.tokens import Tokens
 from punie.train.errors import TrainError
 from punie.train.phases.spec import Quantize
@@ -133,7 +134,12 @@ def _open(folder: Path) -> tuple[Any, dict[str, Any]]:
 
 def _write(model: Any, config: dict[str, Any], source: Path, target: Path) -> None:
     with _replacing(target) as partial:
-        save_model(partial, model)
+        try:
+            save_model(partial, model)
+        except RuntimeError as error:
+            raise TrainError(not_written(partial)) from error
+        for file in partial.glob("*.safetensors"):
+            check_whole(file)
         save_config(config, config_path=partial / "config.json")
         for file in source.iterdir():
             if file.is_file() and file.suffix != ".safetensors" and file.name not in _OWN:
@@ -145,6 +151,10 @@ def _replacing(target: Path) -> Generator[Path]:
     partial = target.with_name(f"partial-{target.name}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    yield partial
+    try:
+        yield partial
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)  # it would hold the room that is missing
+        raise
     shutil.rmtree(target, ignore_errors=True)
     partial.rename(target)

@@ -27,13 +27,14 @@ import mlx.optimizers as optim
 from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
-from punie.train.backends import adapters
+from punie.train.backends import adapters, weights
 from punie.train.backends.adapters import CONFIG, WEIGHTS
 from punie.train.backends.base import NanLossError, Progress, batches, shared_prefix
 from punie.train.backends.checkpoints import Checkpoints, State
 from punie.train.backends.loss import collate, loss_and_gradient
 from punie.train.backends.several import Machines
 from punie.train.data.tokens import Tokens
+from punie.train.errors import TrainError
 from punie.train.phases.spec import LoraSpec, Schedule
 
 _MMAP_THRESHOLD, _TRIM_THRESHOLD, _ARENAS = -3, -1, -8
@@ -56,10 +57,19 @@ def keep_memory() -> None:
 
 
 def load(folder: Path) -> Any:
-    """Open the base model in float32 on a CPU, as it is on Metal."""
+    """Open the base model in float32 on a CPU, as it is on Metal.
+
+    Raises:
+        TrainError: It is damaged.
+    """
     from mlx_lm.utils import load_model
 
-    model, _ = load_model(folder)
+    try:
+        model, _ = load_model(folder)
+    except weights.DAMAGED as error:
+        raise TrainError(
+            f"{folder} cannot be loaded: {error}; fetch or make that model again"
+        ) from error
     if not mx.metal.is_available():
         model.set_dtype(mx.float32)
     return model
@@ -179,23 +189,18 @@ def save_adapter(model: Any, folder: Path, spec: LoraSpec) -> None:
         spec: What `add_lora` was given.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _save(dict(tree_flatten(model.trainable_parameters())), folder / WEIGHTS)
+    weights.save(dict(tree_flatten(model.trainable_parameters())), folder / WEIGHTS)
     config = adapters.config(model, spec)
     partial = folder / f"partial-{CONFIG}"
     partial.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     Path(partial).replace(folder / CONFIG)
 
 
-def _save(weights: dict[str, Any], path: Path) -> None:
-    partial = path.with_name(f"partial-{path.name}")
-    mx.save_safetensors(str(partial), weights, metadata={"format": "mlx"})
-    Path(partial).replace(path)
-
-
 def halve(source: Path, target: Path) -> None:
     """Copy an adapter with its matrices in float16: half the size, for shipping."""
-    weights = mx.load(str(source / WEIGHTS))
-    assert isinstance(weights, dict)
+    matrices = mx.load(str(source / WEIGHTS))
+    assert isinstance(matrices, dict)
     target.mkdir(parents=True, exist_ok=True)
-    _save({name: array.astype(mx.float16) for name, array in weights.items()}, target / WEIGHTS)
+    halved = {name: array.astype(mx.float16) for name, array in matrices.items()}
+    weights.save(halved, target / WEIGHTS)
     shutil.copyfile(source / CONFIG, target / CONFIG)

@@ -147,7 +147,7 @@ def _direct(mix: Mix, rng: random.Random) -> Iterator[Example]:
 def _new(count: int, make: Callable[[], Example], what: str) -> Iterator[Example]:
     """Make until there are `count` different prompts."""
     seen: set[str] = set()
-    for _ in range(count * _TRIES):
+    for _ in range(count * _TRIES + 1):
         if len(seen) == count:
             return
         one = make()

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal, TypeAlias
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, TypeVar
 
+import msgspec
 from msgspec import Struct
+
+from punie.train.errors import DataError
+
+T = TypeVar("T")
 
 TRACE = "trace:"
 """Begins the provenance of what `punie.agent.sessions.traces` wrote."""
@@ -110,3 +116,37 @@ def to_chat(message: Message) -> dict[str, Any]:
             for one in calls
         ],
     }
+
+
+def load(path: Path) -> list[Example]:
+    """Read a file of examples.
+
+    Raises:
+        DataError: It is empty or damaged; the message names the line.
+    """
+    examples = read_lines(path, Example, again="generate")
+    if not examples:
+        raise DataError(f"{path} is empty: run the stage `generate` again")
+    return examples
+
+
+def read_lines(path: Path, kind: type[T], *, again: str) -> list[T]:
+    """Read one JSON object a line.
+
+    Args:
+        path: The file.
+        kind: What a line is.
+        again: The stage that makes the file anew.
+
+    Raises:
+        DataError: A line is damaged.
+    """
+    found: list[T] = []
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        try:
+            found.append(msgspec.json.decode(line, type=kind))
+        except msgspec.DecodeError as error:
+            raise DataError(
+                f"{path}, line {number}: {error}; run the stage `{again}` again"
+            ) from error
+    return found

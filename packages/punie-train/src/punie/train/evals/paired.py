@@ -89,5 +89,5 @@ def pair(
         newly_wrong=tuple(wrong),
         newly_right=tuple(right),
         difference=round((len(right) - len(wrong)) / n, 4),
-        ci95=(round(centre - half, 4), round(centre + half, 4)),
+        ci95=(round(max(-1.0, centre - half), 4), round(min(1.0, centre + half), 4)),
     )

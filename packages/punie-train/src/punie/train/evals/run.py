@@ -112,7 +112,7 @@ async def _embedded(adapter: Path | None, *, grammar: bool) -> AsyncGenerator[Su
     try:
         await engine.loaded()
         spec = embedded_spec(adapter=adapter)
-        yield _subject(EmbeddedModel(engine, spec, copying=grammar), spec)
+        yield subject_of(EmbeddedModel(engine, spec, copying=grammar), spec)
     finally:
         engine.close()
 
@@ -125,16 +125,17 @@ async def _any(name: str, *, grammar: bool) -> AsyncGenerator[Subject]:
     spec, model = await registry.open_model(name)
     if isinstance(model, EmbeddedModel):
         try:
-            yield _subject(model if grammar else EmbeddedModel(model.engine, spec), spec)
+            yield subject_of(model if grammar else EmbeddedModel(model.engine, spec), spec)
         finally:
             model.engine.close()
     elif grammar:
-        yield _subject(model, spec)
+        yield subject_of(model, spec)
     else:
         raise TrainError("--no-grammar only applies to `embedded` and `mlx:PATH`")
 
 
-def _subject(model: Model, spec: ModelSpec) -> Subject:
+def subject_of(model: Model, spec: ModelSpec) -> Subject:
+    """Ask a model that is open already as the agent asks it."""
     asking = _Asking(model, spec)
     seen = spec.fingerprint or hashlib.sha256(model.model_name.encode()).hexdigest()
     return Subject(spec.spec, seen, asking.step, asking.report, model)

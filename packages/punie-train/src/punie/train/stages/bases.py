@@ -135,7 +135,10 @@ def shape(phase: Phase, run: Path) -> Shape:
     if phase.shape is not None:
         return phase.shape
     folder = base_folder(phase, run)
-    config = msgspec.json.decode((folder / "config.json").read_bytes(), type=_Config)
+    try:
+        config = msgspec.json.decode((folder / "config.json").read_bytes(), type=_Config)
+    except msgspec.DecodeError as error:
+        raise PhaseError(f"{folder / 'config.json'}: {error}; fetch that model again") from error
     half = sum(path.stat().st_size for path in folder.glob("*.safetensors")) / 2
     return Shape(
         parameters=half,

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import tomli_w
 
+from punie.train.data.example import load as load_examples
 from punie.train.data.tokens import Tokens
 from punie.train.errors import PhaseError
 from punie.train.phases.spec import NO_ADAPTER, Phase
@@ -57,7 +58,7 @@ def quantize(work: Work) -> Outcome:
     target = work.path(QUANTIZED)
     rows: list[Tokens] = []
     if spec.method != "round":
-        rows = prepare.tokens(work, prepare.load(work.path(prepare.EXAMPLES)))
+        rows = prepare.tokens(work, load_examples(work.path(prepare.EXAMPLES)))
     bits = folders.quantize(work.path(FUSED), target, spec, examples=rows)
     return _outcome(work, target, {"bits_per_weight": bits, **_divergence(work)})
 

@@ -12,6 +12,7 @@ import msgspec
 
 from punie.train import ledger
 from punie.train.backends import memory
+from punie.train.data.example import load as load_examples
 from punie.train.errors import GateError, TrainError
 from punie.train.phases.spec import NO_ADAPTER, Phase
 from punie.train.stages import bases, curves, prepare
@@ -35,7 +36,7 @@ def train(work: Work) -> Outcome:
 
     blas = preload_fast_blas()
     phase = work.phase
-    rows = prepare.tokens(work, prepare.load(work.path(prepare.EXAMPLES)))
+    rows = prepare.tokens(work, load_examples(work.path(prepare.EXAMPLES)))
     needed = memory.estimate(
         bases.shape(phase, work.folder),
         phase.lora,

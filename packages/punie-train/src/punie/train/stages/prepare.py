@@ -9,7 +9,7 @@ import msgspec
 
 from punie.train.backends.base import trained_from
 from punie.train.data import card, dataset, learned, traces
-from punie.train.data.example import Example, called, example, said
+from punie.train.data.example import Example, called, example, load, said
 from punie.train.data.generators import harvest, results
 from punie.train.data.render import Renderer
 from punie.train.data.tokens import DIRECT, Tokens
@@ -138,11 +138,6 @@ def _renderer(work: Work) -> Renderer:
         max_tokens=phase.max_tokens,
         trace_weight=1.0 if learnt is None else learnt.weight,
     )
-
-
-def load(path: Path) -> list[Example]:
-    """Read examples."""
-    return [msgspec.json.decode(line, type=Example) for line in path.read_bytes().splitlines()]
 
 
 def _write(examples: list[Example], path: Path) -> None:

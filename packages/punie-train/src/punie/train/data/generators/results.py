@@ -16,6 +16,7 @@ from msgspec import Struct
 from punie.agent.tools import catalog, results
 from punie.agent.tools.base import Call
 from punie.agent.workspaces.base import Workspace
+from punie.train.data.example import read_lines
 
 
 class Recorded(Struct, frozen=True, kw_only=True):
@@ -72,5 +73,9 @@ def save(recorded: Sequence[Recorded], path: Path) -> None:
 
 
 def load(path: Path) -> list[Recorded]:
-    """Read what `save` wrote."""
-    return [msgspec.json.decode(line, type=Recorded) for line in path.read_bytes().splitlines()]
+    """Read what `save` wrote.
+
+    Raises:
+        DataError: It is damaged; the message names the line.
+    """
+    return read_lines(path, Recorded, again="harvest")
