@@ -13,7 +13,7 @@ from punie.agent.workspaces.base import (
     ProcessResult,
     Workspace,
 )
-from punie.agent.workspaces.children import Child
+from punie.agent.workspaces.delegating import Delegating
 
 
 class Keeper(Protocol):
@@ -32,8 +32,11 @@ class Keeper(Protocol):
         ...
 
 
-class Watched:
-    """A session's workspace for tools that may change something in it."""
+class Watched(Delegating[Workspace]):
+    """A session's workspace for tools that may change something in it.
+
+    What a program that stays (`start`) changes is not noticed.
+    """
 
     def __init__(self, workspace: Workspace, keeper: Keeper) -> None:
         """Watch a workspace.
@@ -42,36 +45,14 @@ class Watched:
             workspace: Where the work is done.
             keeper: Told before and after.
         """
-        self._workspace = workspace
+        super().__init__(workspace)
         self._keeper = keeper
-
-    @property
-    def root(self) -> Path:
-        """The session's folder."""
-        return self._workspace.root
-
-    @property
-    def roots(self) -> tuple[Path, ...]:
-        """The session's folder, then further ones that belong to it."""
-        return self._workspace.roots
-
-    def resolve(self, path: str) -> Path:
-        """Turn a path as the model wrote it into an absolute one."""
-        return self._workspace.resolve(path)
-
-    def contains(self, path: Path) -> bool:
-        """Tell whether a resolved path lies in one of the roots."""
-        return self._workspace.contains(path)
-
-    async def read_text(self, path: Path) -> str:
-        """Read a whole text file."""
-        return await self._workspace.read_text(path)
 
     async def write_text(self, path: Path, text: str) -> None:
         """Write a file after keeping what it was."""
         await self._keeper.before_write(path, text)
         try:
-            await self._workspace.write_text(path, text)
+            await super().write_text(path, text)
         finally:
             await self._keeper.after_write(path)
 
@@ -85,7 +66,7 @@ class Watched:
     ) -> ProcessResult:
         """Run a program and keep what it changes."""
         async with self._keeper.around_program():
-            return await self._workspace.run(argv, cwd=cwd, timeout=timeout, env=env)
+            return await super().run(argv, cwd=cwd, timeout=timeout, env=env)
 
     async def run_command(
         self,
@@ -97,12 +78,4 @@ class Watched:
     ) -> CommandResult:
         """Run a shell command and keep what it changes."""
         async with self._keeper.around_program():
-            return await self._workspace.run_command(
-                command, cwd=cwd, timeout=timeout, on_output=on_output
-            )
-
-    async def start(
-        self, argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
-    ) -> Child:
-        """Start a program that stays; what it changes is not noticed."""
-        return await self._workspace.start(argv, cwd=cwd, env=env)
+            return await super().run_command(command, cwd=cwd, timeout=timeout, on_output=on_output)

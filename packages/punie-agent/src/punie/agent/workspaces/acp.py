@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -19,11 +18,10 @@ from punie.acp.schema import v1
 from punie.agent.workspaces.base import (
     CommandResult,
     OnOutput,
-    ProcessResult,
     ShowsTerminals,
     Workspace,
 )
-from punie.agent.workspaces.children import Child
+from punie.agent.workspaces.delegating import Delegating
 
 OUTPUT_LIMIT = 1024 * 1024
 """Bytes of output that the client is asked to keep."""
@@ -39,7 +37,7 @@ class LocalPart(Workspace, Protocol):
         ...
 
 
-class AcpWorkspace:
+class AcpWorkspace(Delegating[LocalPart]):
     """A session's files and processes, where the editor knows better than the disk."""
 
     def __init__(self, client: ClientProxy, session_id: str, local: LocalPart) -> None:
@@ -50,33 +48,15 @@ class AcpWorkspace:
             session_id: The session, as the editor knows it.
             local: The same folder on this disk.
         """
+        super().__init__(local)
         self._client = client
         self._session_id = session_id
-        self._local = local
-
-    @property
-    def root(self) -> Path:
-        """The session's folder, absolute, links resolved."""
-        return self._local.root
-
-    @property
-    def roots(self) -> tuple[Path, ...]:
-        """The session's folder, then further ones that belong to it."""
-        return self._local.roots
-
-    def resolve(self, path: str) -> Path:
-        """Turn a path as the model wrote it into an absolute one, links resolved."""
-        return self._local.resolve(path)
-
-    def contains(self, path: Path) -> bool:
-        """Tell whether a resolved path lies in one of the roots."""
-        return self._local.contains(path)
 
     async def read_text(self, path: Path) -> str:
         """Read a text file as the editor has it, saved or not."""
         held = await self.held_text(path)
         # An editor knows its project only; the disk says what is wrong, if anything.
-        return await self._local.read_text(path) if held is None else held
+        return await self._below.read_text(path) if held is None else held
 
     async def held_text(self, path: Path) -> str | None:
         """Give the text that the editor shows of a file; `None` when it tells none."""
@@ -92,7 +72,7 @@ class AcpWorkspace:
     async def write_text(self, path: Path, text: str) -> None:
         """Replace or create a text file, through the editor when it offers that."""
         if not self._client.capabilities.fs.write_text_file:
-            await self._local.write_text(path, text)
+            await self._below.write_text(path, text)
             return
         try:
             await self._client.write_text_file(self._session_id, str(path), text)
@@ -100,17 +80,6 @@ class AcpWorkspace:
             raise OSError(f"the editor refused to write it: {error.message}") from error
         except AcpError as error:
             raise OSError(str(error)) from error
-
-    async def run(
-        self,
-        argv: Sequence[str],
-        *,
-        cwd: Path | None = None,
-        timeout: float = 60.0,
-        env: Mapping[str, str] | None = None,
-    ) -> ProcessResult:
-        """Run a program on this machine and capture its output."""
-        return await self._local.run(argv, cwd=cwd, timeout=timeout, env=env)
 
     async def run_command(
         self,
@@ -123,7 +92,7 @@ class AcpWorkspace:
         """Run a shell command in the client's terminal, or here when it has none."""
         terminal = await self._terminal(command, cwd or self.root)
         if terminal is None:
-            return await self._local.run_command(
+            return await self._below.run_command(
                 command, cwd=cwd, timeout=timeout, on_output=on_output
             )
         if isinstance(on_output, ShowsTerminals):
@@ -136,15 +105,9 @@ class AcpWorkspace:
             # Also for a cancelled call: what runs in a terminal must not outlive it.
             await asyncio.shield(_release(terminal))
 
-    async def start(
-        self, argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
-    ) -> Child:
-        """Start a program that stays, on this machine."""
-        return await self._local.start(argv, cwd=cwd, env=env)
-
     def close(self) -> None:
         """Kill what still runs here, and start nothing more."""
-        self._local.close()
+        self._below.close()
 
     async def _terminal(self, command: str, cwd: Path) -> TerminalProxy | None:
         if not self._client.capabilities.terminal or os.name == "nt":
