@@ -6,7 +6,7 @@ import pytest
 
 from punie.train.data import checks, dataset
 from punie.train.data.checks import Wording
-from punie.train.data.example import Example, answered, called, example, said
+from punie.train.data.example import Example, answered, called, example, returned, said
 from punie.train.data.generators import direct, reports, requests, wordings
 from punie.train.data.generators.results import Recorded
 from punie.train.errors import DataError
@@ -152,3 +152,13 @@ def test_fewer_examples_keep_the_share_of_answers_and_stand_in_the_larger_sets()
     assert [one for one in sizes[60] if one in sizes[30]] == sizes[30]
     again = dataset.generate(mix, seed=3, recorded=[], suites=[], limit=60).examples
     assert again == sizes[60]
+
+
+def test_a_result_that_no_tool_gave_is_refused(green: Recorded) -> None:
+    messages = (said("Run it"), called("run_tests", {"path": "tests/unit"}))
+    real = example((*messages, returned(green.rendered), answered("12.")), provenance="test")
+    invented = example((*messages, returned("99 passed"), answered("99.")), provenance="test")
+    ran = {(green.tool, green.rendered)}
+    checks.check_results([real], ran)
+    with pytest.raises(DataError, match="run_tests never gave"):
+        checks.check_results([real, invented], ran)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -137,6 +137,23 @@ def check(examples: Sequence[Example], *, tools: Sequence[str]) -> Report:
         duplicates=0,
         leaks=0,
     )
+
+
+def check_results(examples: Sequence[Example], ran: Collection[tuple[str, str]]) -> None:
+    """Hold every result in generated examples to what a tool returned; a trace brings its own.
+
+    Args:
+        examples: All of them.
+        ran: Tool and rendered result of each recorded run.
+
+    Raises:
+        DataError: A result was not returned by the tool that was called.
+    """
+    for example in examples:
+        for call, message in zip(example.messages, example.messages[1:], strict=False):
+            given = message.role == "tool" and not example.traced
+            if given and (call.call, message.content) not in ran:
+                raise DataError(f"example {example.id} has a result that {call.call} never gave")
 
 
 def _check_one(example: Example, tools: set[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from punie.train.backends.base import trained_from
-from punie.train.data import card, dataset, learned, traces
+from punie.train.data import card, checks, dataset, learned, traces
 from punie.train.data.example import Example, called, example, load, said
 from punie.train.data.generators import harvest, results
 from punie.train.data.render import Renderer
@@ -87,8 +87,11 @@ def _learned(work: Work, generated: list[Example]) -> learned.Mixed:
 
 
 def validate(work: Work) -> Outcome:
-    """Render every example and check that training sees the tokens that serving sends."""
-    rows = tokens(work, load(work.path(EXAMPLES)))
+    """Check that results came from tools, and that training sees the tokens that serving sends."""
+    examples = load(work.path(EXAMPLES))
+    recorded = results.load(work.path(RECORDED))
+    checks.check_results(examples, {(one.tool, one.rendered) for one in recorded})
+    rows = tokens(work, examples)
     trained = sum(sum(weight > 0 for weight in row.weights) for row in rows)
     figures = {
         "examples": len(rows),
