@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,12 @@ def test_every_package_says_that_it_is_typed(root: Path) -> None:
     folders = sorted(root.glob("packages/*/src/punie/*/__init__.py"))
     assert len(folders) == 5
     assert [init for init in folders if not (init.parent / "py.typed").is_file()] == []
+
+
+def test_pytest_is_given_every_folder_of_tests(root: Path, tracked: tuple[Path, ...]) -> None:
+    settings = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    folders = {"/".join(p.parts[:2]) for p in tracked if p.parts[0] == "tests" and len(p.parts) > 2}
+    assert sorted(settings["testpaths"]) == sorted(folders)
 
 
 def test_no_module_grows_long(root: Path, tracked: tuple[Path, ...]) -> None:
