@@ -142,7 +142,7 @@ def test_choices_options_and_rules_are_expanded() -> None:
 
 
 def test_fewer_examples_keep_the_share_of_answers_and_stand_in_the_larger_sets() -> None:
-    calls = dict.fromkeys(requests.TOOLS, 20)
+    calls: dict[str, int] = dict.fromkeys(requests.TOOLS, 20)
     mix = dataset.Mix(calls=calls, reports={}, direct=60, follow_ups=0)
     made = dataset.generate(mix, seed=3, recorded=[], suites=[]).examples
     sizes = {limit: dataset.first(made, limit) for limit in (30, 60, 90)}
