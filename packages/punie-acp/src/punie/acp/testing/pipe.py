@@ -15,16 +15,13 @@ LAST = b'"the last"'
 
 
 class BytePipe:
-    """Bytes go in, frames come out.
-
-    Attributes:
-        sent: What this end was given to send.
-        answered: Set when a frame with the id `LAST` was sent.
-    """
+    """Bytes go in, frames come out."""
 
     def __init__(self, *, max_frame: int = MAX_FRAME) -> None:
         self.sent: list[bytes] = []
+        """What this end was given to send."""
         self.answered: asyncio.Event = asyncio.Event()
+        """Set when a frame with the id `LAST` was sent."""
         self._max_frame = max_frame
         self._receiver: Receiver | None = None
         self._splitter: LineSplitter | None = None
