@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aiohttp
@@ -464,3 +464,22 @@ async def filled(running: Any, headers: dict[str, str]) -> dict[str, str]:
         name: value.replace("TOKEN", swaps["TOKEN"]).replace("COOKIE", swaps["COOKIE"])
         for name, value in headers.items()
     }
+
+
+async def test_a_prompt_of_content_that_nobody_knows_ends_nothing(
+    run_hub: Any, new: v2.NewSessionRequest
+) -> None:
+    body = {"type": "hologram", "width": 3}
+    person = Person()
+    async with run_hub() as running:
+        await running.ready()
+        async with client(running, person) as agent:
+            session_id = (await agent.new_session(new)).session_id
+            strange = v2.PromptRequest(
+                session_id=session_id, prompt=[v2.UnknownVariant(kind="hologram", body=body)]
+            )
+            with suppress(RequestError):  # the agent may refuse it
+                await agent.prompt(strange)
+            await agent.prompt(prompt(session_id, "hello"))
+            await person.until_idle()
+            assert "Hello" in person.text

@@ -252,10 +252,10 @@ async def test_two_ides_are_told_apart_and_keep_their_names(run_hub: Any) -> Non
                     "ide-aa11aa": ("PyCharm 2026.1", "/one"),
                     "ide-bb22bb": ("Zed 0.9", "/two"),
                 }
-                assert (await summary(running, "aa"))["client"] == "PyCharm 2026.1"
-                assert (await summary(running, "bb"))["client"] == "Zed 0.9"
+                await summary(running, "aa", client="PyCharm 2026.1")
+                await summary(running, "bb", client="Zed 0.9")
                 opened = await running.new_session(agent="ide-bb22bb")
-                assert (await summary(running, "new-2", key=opened))["client"] == "Zed 0.9"
+                await summary(running, "new-2", key=opened, client="Zed 0.9")
                 await running.http.delete(f"/api/sessions/{opened}")
                 await summary(running, "new-2", state="closed")
 
@@ -375,3 +375,22 @@ async def test_a_page_cannot_be_an_agent(run_hub: Any) -> None:
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                 await session.ws_connect("/agents", headers={"Origin": running.address.url})
             assert refused.value.status == 403
+
+
+async def test_an_agent_that_died_with_a_prompt_gets_the_next_one_when_it_is_back(
+    run_hub: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It took the prompt and ended before it said that it works."""
+    monkeypatch.setattr("punie.http.routes.agents.HOLD", 0.1)
+    taken: asyncio.Queue[str] = asyncio.Queue()
+
+    def take(_session_id: str, text: str) -> None:
+        taken.put_nowait(text)
+
+    async with run_hub() as running:
+        for text in ("first", "second"):
+            async with dialled(running, "s1", query="?name=one&id=aaaa", on_prompt=take):
+                session = await summary(running, "s1", attached=True)
+                await running.prompt(session["key"], text)
+                assert await asyncio.wait_for(taken.get(), 10) == text
+            await summary(running, "s1", attached=False)

@@ -167,3 +167,17 @@ async def test_characters_that_hide_what_a_command_does_are_shown(page: Any, att
         asked = asyncio.ensure_future(puppet.ask("s1", "Run", subject=subject))
         assert await page.inner_text(".card pre") == "$ rm ⟨U+202E⟩fdp.tset⟨U+200B⟩"
         asked.cancel()
+
+
+async def test_a_change_that_looks_like_the_head_of_a_patch_is_shown(
+    page: Any, attached: Any
+) -> None:
+    """A line that adds `++ x` reads `+++ x`, one that takes `-- x` away `--- x`."""
+    text = "diff --git a/a.js b/a.js\n--- a/a.js\n+++ b/a.js\n@@ -1,2 +1,2 @@\n same\n--- old\n+++ steal()\n"
+    diff = {"type": "diff", "patch": {"format": "git_patch", "text": text}, "changes": []}
+    async with attached("s1") as puppet:
+        subject = {"type": "tool_call", "toolCall": {"toolCallId": "c", "content": [diff]}}
+        asked = asyncio.ensure_future(puppet.ask("s1", "Edit", subject=subject))
+        assert await page.inner_text(".card .diff .add code") == "+++ steal()"
+        assert await page.inner_text(".card .diff .del code") == "--- old"
+        asked.cancel()

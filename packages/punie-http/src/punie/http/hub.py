@@ -22,7 +22,7 @@ from punie.http.sessions.prompts import Prompts
 from punie.http.sessions.registry import Sessions
 from punie.http.sessions.upkeep import Upkeep
 from punie.http.sse import Feed, state_frame
-from punie.http.store.base import Event, Store
+from punie.http.store.base import Event, SessionKey, Store
 from punie.http.store.sqlite import open_store
 from punie.http.store.tail import Tails
 
@@ -93,8 +93,12 @@ async def _wire(settings: Settings, store: Store, tasks: asyncio.TaskGroup) -> H
     def troubled(problem: str) -> None:
         feed.tell([state_frame("problem", msgspec.json.encode({"problem": problem}))])
 
+    def came_or_went(session: SessionKey) -> None:
+        prompts.came_or_went(session)
+        tails.wake(session)
+
     store.listen(published, troubled)
-    sessions.listen(tails.wake)
+    sessions.listen(came_or_went)
     prompts.load(await sessions.load())
     if settings.in_process:
         for entry in declared():

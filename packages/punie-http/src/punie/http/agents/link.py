@@ -17,7 +17,7 @@ import structlog
 from punie.acp.client_side.dual import DualAgentProxy, connect_dual
 from punie.acp.errors import AcpError, CapabilityError, ConnectionClosedError, RequestError
 from punie.acp.schema import v2
-from punie.acp.schema.reading import plain, write
+from punie.acp.schema.reading import Reader, plain, write
 from punie.acp.transports.base import Transport
 from punie.http.agents.wire import (
     HELLO,
@@ -48,6 +48,8 @@ EARLY = 200
 OPENED = "_punie/session_opened"
 CLOSED = "_punie/session_closed"
 STEERING = "_session/steering"
+
+_BLOCKS = Reader(list[v2.ContentBlock])
 
 
 class Link:
@@ -186,7 +188,7 @@ class Link:
     async def prompt(self, session_id: str, blocks: list[dict[str, Any]]) -> str:
         """Give a session work; returns the id of the message once the agent took it."""
         await self._ensure(session_id)
-        content = msgspec.convert(blocks, list[v2.ContentBlock])
+        content = _BLOCKS.decode(msgspec.json.encode(blocks))  # of a later version, too
         request = v2.PromptRequest(session_id=session_id, prompt=content)
         answer = await self._call(lambda agent: agent.prompt(request))
         return self._message_id(session_id, answer.message_id)

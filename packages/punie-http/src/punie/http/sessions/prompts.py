@@ -212,6 +212,11 @@ class Prompts:
         for session, prompts in waiting.items():
             self._waiting[session] = msgspec.convert(prompts, list[Waiting])
 
+    def came_or_went(self, session: SessionKey) -> None:
+        """An agent that took a prompt and is gone will not say any more that it works."""
+        if not self._sessions.get(session).attached:
+            self._sending.discard(session)
+
     def published(self, events: Sequence[Event]) -> None:
         """See which sessions became idle; sessions have folded these events before."""
         for event in events:

@@ -27,16 +27,20 @@ export function diffView(patch) {
     body);
 }
 
+// Behind a hunk's first line all is change, whatever it looks like: where `++ x` is added stands `+++ x`.
 function parse(patch) {
   const rows = [];
   let left = 0;
   let right = 0;
+  let head = true;
   for (const line of patch.split("\n")) {
+    if (line.startsWith("diff ")) head = true;
     const hunk = /^@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@/.exec(line);
     if (hunk) {
+      head = false;
       [left, right] = [Number(hunk[1]), Number(hunk[2])];
       rows.push({ kind: "hunk", text: line });
-    } else if (/^(diff |index |new file|deleted file|similarity|rename |--- |\+\+\+ |old mode|new mode)/.test(line)) {
+    } else if (head && /^(diff |index |new file|deleted file|similarity|rename |--- |\+\+\+ |old mode|new mode)/.test(line)) {
       if (line.startsWith("diff ")) rows.push({ kind: "file", text: named(line) });
     } else if (line.startsWith("+")) rows.push({ kind: "add", right: right++, text: line.slice(1) });
     else if (line.startsWith("-")) rows.push({ kind: "del", left: left++, text: line.slice(1) });
