@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from punie.agent.testing.tiny_model import make_tiny_model
+from punie.train import manifest, pipeline
 from punie.train.errors import CaseError, GateError, TrainError
 from punie.train.evals.case import suite, suites
 from punie.train.evals.executed import executed_suite, executed_suites
@@ -89,6 +90,47 @@ def test_without_a_regression_the_whole_folder_is_promoted(tmp_path: Path) -> No
 def test_what_was_not_compared_is_not_promoted(tmp_path: Path) -> None:
     with pytest.raises(TrainError, match="run the stage `compare` first"):
         promote(work(tmp_path), tmp_path / "out")
+
+
+def measured(made: Work) -> None:
+    """Write what the measuring stages leave behind."""
+    for name, output in (("evaluate", "report.json"), ("compare", paired.PAIRED)):
+        left = manifest.make(
+            phase="smoke",
+            stage=name,
+            inputs=pipeline.stage_named(name).inputs(made),
+            outputs={output: made.path(output)},
+            figures={},
+            seconds=0.0,
+        )
+        manifest.write(left, made.path(f"{name}.manifest.json"))
+
+
+def test_only_the_model_that_was_measured_is_promoted(tmp_path: Path) -> None:
+    """Trained again and not measured again, it may be any worse."""
+    run, out = tmp_path / "run", tmp_path / "out"
+    run.mkdir()
+    made = work(run)
+    write(run, set())
+    with pytest.raises(TrainError, match="`evaluate` is not run"):
+        pipeline.promote_to(made.phase, run, out, say=silent)
+    measured(made)
+    pipeline.promote_to(made.phase, run, out, say=silent)
+    assert (out / "manifest.json").is_file()
+    (run / "quantized/config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(TrainError, match="`evaluate` is stale: model changed"):
+        pipeline.promote_to(made.phase, run, out, say=silent)
+    assert (out / "config.json").read_text(encoding="utf-8") != "{}"
+
+
+def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
+    made = work(tmp_path)
+    write(tmp_path, set())
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis/chapter.tex").write_text("years", encoding="utf-8")
+    with pytest.raises(TrainError, match="something else than a model"):
+        promote(made, tmp_path / "thesis")
+    assert [one.name for one in (tmp_path / "thesis").iterdir()] == ["chapter.tex"]
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,13 @@ import pytest
 
 from punie.train import manifest, pipeline
 from punie.train.errors import GateError, PhaseError, TrainError
+from punie.train.evals.case import suite, suites
 from punie.train.evals.figures import ModelSeen
 from punie.train.evals.report import EvalReport
 from punie.train.evals.scorers import rate
 from punie.train.phases import load_phase, parse_phase, phase_names
 from punie.train.pipeline import Stage
-from punie.train.stages.base import Outcome, Work
+from punie.train.stages.base import Outcome, Work, wordings
 from punie.train.stages.promote import promote
 
 
@@ -137,3 +138,25 @@ def test_nothing_is_promoted_below_a_gate(tmp_path: Path) -> None:
 def test_nothing_is_promoted_without_a_report(tmp_path: Path) -> None:
     with pytest.raises(TrainError, match="run the stage `evaluate` first"):
         promote(Work(load_phase("embedded"), tmp_path, silent), tmp_path / "adapter")
+
+
+def test_data_are_stale_when_what_is_measured_on_changes(tmp_path: Path) -> None:
+    """Else a wording of the other suite stays in the data."""
+    phase = load_phase("learned")
+    (tmp_path / "recorded.jsonl").write_bytes(b"")
+    elsewhere = msgspec.structs.replace(phase.data, traces=None)
+    phase = msgspec.structs.replace(phase, data=elsewhere)
+    alone = msgspec.structs.replace(phase, replaces=None)
+    evaluation = msgspec.structs.replace(phase.evaluation, suite="misbehaving")
+    other = msgspec.structs.replace(alone, evaluation=evaluation)
+    inputs = pipeline.stage_named("generate").inputs
+    suites_of = [inputs(Work(one, tmp_path, silent))["suites"] for one in (phase, alone, other)]
+    assert suites_of[0] != suites_of[1] != suites_of[2]
+
+
+def test_no_wording_of_a_suite_that_decides_about_promotion_is_learnt() -> None:
+    phase = load_phase("learned")
+    assert phase.replaces is not None
+    apart = {one.prompt for one in wordings(phase)}
+    for name in {*phase.replaces.suites} & {*suites()}:
+        assert {case.prompt for case in suite(name)} <= apart

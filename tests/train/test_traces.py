@@ -127,6 +127,13 @@ def test_the_call_after_a_refused_one_is_learnt_in_its_place(tmp_path: Path) -> 
     assert not any(m.call == "write_file" for one in seen.examples for m in one.messages)
 
 
+def test_code_that_made_a_refused_call_is_not_learnt(tmp_path: Path) -> None:
+    """A trace does not tell which message's code made it."""
+    inside = {"tool": "write_file", "status": "denied", "decided_by": "person"}
+    seen = found(tmp_path, {**APPROVED, "calls": [*APPROVED["calls"], inside]})
+    assert (seen.examples, seen.left_out) == ([], {"a call that code made was refused": 1})
+
+
 def test_an_answer_that_stands_alone_is_learnt_without_the_refused_call(tmp_path: Path) -> None:
     line = turn(
         "what is a fixture?",

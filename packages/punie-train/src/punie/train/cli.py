@@ -77,8 +77,6 @@ def stage(stage: str, phase: str, output: Path | None, to: Path | None) -> None:
     """Run one STAGE of PHASE, such as `train`, or `promote`; also when nothing changed."""
     from punie.train import pipeline
     from punie.train.phases import load_phase
-    from punie.train.stages.base import Work
-    from punie.train.stages.promote import promote
 
     chosen = load_phase(phase)
     folder = output or Path("runs", chosen.name)
@@ -89,7 +87,7 @@ def stage(stage: str, phase: str, output: Path | None, to: Path | None) -> None:
             return
         if to is None:
             raise click.UsageError("promote needs --to DIR")
-        promote(Work(chosen, folder, say), to)
+        pipeline.promote_to(chosen, folder, to, say=say)
         say.line(f"promoted to {to}")
 
 

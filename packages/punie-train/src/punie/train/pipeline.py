@@ -16,12 +16,17 @@ from punie.train import manifest
 from punie.train.backends import memory
 from punie.train.data.example import load as load_examples
 from punie.train.errors import PhaseError, TrainError
+from punie.train.evals.case import suite
 from punie.train.phases.spec import NO_ADAPTER, Phase
 from punie.train.stages import bases, compress, fit, paired, prepare, promote
-from punie.train.stages.base import Outcome, Say, Work
+from punie.train.stages.base import Outcome, Say, Work, wordings
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """What the system says when there is no room for a file."""
+MEASURING = {"evaluate", "compare"}
+"""Stages whose results decide whether a model is promoted."""
+CURRENT = "current"
+"""Begins the state of a stage that need not run."""
 
 
 class Stage(NamedTuple):
@@ -45,6 +50,7 @@ def _generate_inputs(work: Work) -> dict[str, str]:
         "data": manifest.digest(work.phase.data),
         "generators": manifest.data_digest(),
         "recorded": recorded,
+        "suites": manifest.digest(wordings(work.phase)),
     }
     if work.phase.data.traces is None:
         return inputs
@@ -111,7 +117,7 @@ def _evaluate_inputs(work: Work) -> dict[str, str]:
     folder = fit.served_folder(work)
     return {
         "model": _fingerprint(folder) if folder else _adapter(work),
-        "suite": manifest.digest(work.phase.evaluation),
+        "suite": manifest.digest([work.phase.evaluation, suite(work.phase.evaluation.suite)]),
     }
 
 
@@ -153,6 +159,31 @@ def run(phase: Phase, folder: Path, *, say: Say, done: Say) -> None:
     """
     run_stages(phase, folder, say=say, done=done)
     promote.check_gates(Work(phase, folder, say))
+
+
+def promote_to(phase: Phase, folder: Path, to: Path, *, say: Say) -> None:
+    """Promote what a phase ends with, if it is what was measured.
+
+    Args:
+        phase: What was run.
+        folder: Where its artefacts lie.
+        to: As `stages.promote.promote` takes it.
+        say: Shows progress.
+
+    Raises:
+        GateError: The evaluation stayed below a gate, or the model is worse than the one in use.
+        TrainError: A stage before has not run, or the model changed since it was measured.
+    """
+    work = Work(phase, folder, say)
+    for stage in STAGES:
+        if stage.name in MEASURING and stage.applies(phase):
+            state = _state(stage, work)
+            if not state.startswith(CURRENT):
+                raise TrainError(
+                    f"the stage `{stage.name}` is {state}, so nothing was promoted: run "
+                    f"`punie-train run {phase.name}` first"
+                )
+    promote.promote(work, to)
 
 
 def run_stages(
@@ -311,7 +342,7 @@ def _state(stage: Stage, work: Work) -> str:
         return f"stale: {', '.join(changed)} changed"
     if not manifest.holds(made, inputs, work.folder):
         return "stale: its files are not as it left them"
-    return f"current: {made.made}, {made.seconds} s"
+    return f"{CURRENT}: {made.made}, {made.seconds} s"
 
 
 def _silent(_text: str) -> None:

@@ -230,10 +230,16 @@ def _judged(
 
 
 def _verdicts(turn: Turn, spec: Traces) -> dict[int, str]:
-    """Tell of each message that calls whether all its calls are `good`, one was `refused`, or neither."""
+    """Tell of each message that calls whether all its calls are `good`, one was `refused`, or neither.
+
+    Raises:
+        LeftOutError: A call was refused that no message of the turn made.
+    """
     worst = ("good", "unasked", "bad", "refused")
     found: dict[int, str] = {}
     for call in turn.calls:
+        if call.message is None and call.status == "denied":
+            raise LeftOutError("a call that code made was refused")  # which code is not told
         if call.message is None:
             continue
         if call.status == "denied":

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from punie.train.data.checks import Wording
-from punie.train.evals.case import suite
+from punie.train.evals.case import suite, suites
 from punie.train.phases.spec import Phase
 
 Say = Callable[[str], None]
@@ -39,6 +39,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 def wordings(phase: Phase) -> list[Wording]:
-    """List the prompts that the phase's data must not share: also of what it is measured on."""
-    names = dict.fromkeys((*phase.data.suites, phase.evaluation.suite))
+    """List the prompts that the phase's data must not share: also of all that it is measured on."""
+    compared = () if phase.replaces is None else phase.replaces.suites
+    measured = [name for name in compared if name in suites()]  # others judge themselves
+    names = dict.fromkeys((*phase.data.suites, phase.evaluation.suite, *measured))
     return [case.wording for name in names for case in suite(name)]

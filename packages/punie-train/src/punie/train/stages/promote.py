@@ -15,6 +15,8 @@ from punie.train.stages import fit, paired
 from punie.train.stages.base import Work
 
 MANIFEST = "manifest.json"
+_OURS = (MANIFEST, "config.json", fit.CONFIG)
+"""What a folder holds, one of them, that may be replaced."""
 
 
 def check_gates(work: Work) -> None:
@@ -81,7 +83,10 @@ def _manifest(work: Work) -> bytes:
 @contextlib.contextmanager
 def _replacing(target: Path) -> Generator[Path]:
     """Give a name beside the target; what is made there takes its place, or goes again."""
+    if target.exists() and any(target.iterdir()) and not any((target / n).exists() for n in _OURS):
+        raise TrainError(f"{target} holds something else than a model: promote to a new folder")
     partial = target.with_name(f"partial-{target.name}")
+    before = target.with_name(f"before-{target.name}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -89,5 +94,8 @@ def _replacing(target: Path) -> Generator[Path]:
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    shutil.rmtree(target, ignore_errors=True)
+    if target.exists():  # whole until the new one is there
+        shutil.rmtree(before, ignore_errors=True)
+        target.rename(before)
     partial.replace(target)
+    shutil.rmtree(before, ignore_errors=True)
