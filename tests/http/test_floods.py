@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from punie.acp.transports.websocket import dial
+from punie.http.agents.early import MOST_SIZE
 from punie.http.sessions.texts import LONGEST
 from punie.http.testing import Puppet
 
@@ -105,3 +106,16 @@ async def test_a_message_without_an_end_is_not_kept_in_memory(run_hub: Any) -> N
         )
         (message,) = running.hub.sessions._texts._open.values()
         assert message.size <= LONGEST
+
+
+async def test_sessions_that_never_open_are_not_kept_without_end(run_hub: Any) -> None:
+    content = {"type": "text", "text": "x" * 10_000}
+    update = {"sessionUpdate": "agent_message_chunk", "messageId": "m", "content": content}
+    async with run_hub() as running, dialled(running, "s1") as puppet:
+        for number in range(MOST_SIZE // 10_000 + 100):
+            told = {"sessionId": f"never-{number}", "update": update}
+            puppet._send(method="session/update", params=told)
+        puppet.say("s1", "end")
+        await running.until("", lambda one: one.name == "session" and one.data["snippet"] == "end")
+        link = running.hub.fleet.link("s1")
+        assert 0 < link._early.size <= MOST_SIZE

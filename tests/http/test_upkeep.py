@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -78,3 +79,20 @@ async def test_an_old_session_is_forgotten_but_not_who_answered(run_hub: Any) ->
     async with run_hub() as again:
         assert [one["key"] for one in (await again.get("/api/overview"))["sessions"]] == []
         assert len((await again.get("/api/audit"))["answers"]) == 1
+
+
+async def test_what_others_tell_while_a_session_is_forgotten_is_shown(run_hub: Any) -> None:
+    """An event of the forgotten one may stand in the same group, unwritten yet."""
+    async with run_hub() as running:
+        gone, other = await running.new_session(), await running.new_session()
+        sessions = running.hub.sessions
+        text = {"type": "text", "text": "still here"}
+        told = {"sessionUpdate": "agent_message", "messageId": "m", "content": [text]}
+        forgetting = asyncio.ensure_future(sessions.forget(gone))
+        while gone in {one.key for one in sessions.all()}:
+            sessions.record(gone, "update", told)
+            sessions.record(other, "update", told)
+            await asyncio.sleep(0)
+        await forgetting
+        await running.hub.store.flush()
+        assert sessions.get(other).snippet == "still here"

@@ -19,6 +19,7 @@ from punie.acp.errors import AcpError, CapabilityError, ConnectionClosedError, R
 from punie.acp.schema import v2
 from punie.acp.schema.reading import Reader, plain, write
 from punie.acp.transports.base import Transport
+from punie.http.agents.early import Early
 from punie.http.agents.wire import (
     HELLO,
     INTERRUPTED,
@@ -42,8 +43,6 @@ log = structlog.get_logger()
 
 HANDSHAKE = 30.0
 """Seconds in which an agent answers `initialize`."""
-EARLY = 200
-"""Updates of a session that is not known yet which are kept."""
 
 OPENED = "_punie/session_opened"
 CLOSED = "_punie/session_closed"
@@ -80,7 +79,7 @@ class Link:
         self._agent: DualAgentProxy | None = None
         self._keys: dict[str, SessionKey] = {}
         self._replays: dict[str, Transcript] = {}
-        self._early: dict[str, list[v2.SessionUpdate]] = {}
+        self._early = Early()
         self._opening: dict[str, asyncio.Lock] = {}
         self._renamed: dict[str, str] = {}
         self._over: set[str] = set()
@@ -181,8 +180,8 @@ class Link:
         key = self._opened(answer.session_id, cwd, None)
         self._keys[answer.session_id] = key
         await self._offer(key, answer.config_options, answer.available_commands)
-        for update in self._early.pop(answer.session_id, ()):
-            await self._sessions.update(key, encode(update))
+        for update in self._early.take(answer.session_id):
+            await self._sessions.update(key, update)
         return key
 
     async def prompt(self, session_id: str, blocks: list[dict[str, Any]]) -> str:
@@ -254,7 +253,7 @@ class Link:
         key = self._opened(session_id, cwd, title)
         replayed = self._replays[session_id] = Transcript()
         if agent.replays:
-            self._early.pop(session_id, None)  # the replay holds it
+            self._early.take(session_id)  # the replay holds it
         request = v2.ResumeSessionRequest(
             session_id=session_id,
             cwd=cwd,
@@ -274,8 +273,8 @@ class Link:
                 self._sessions.record(key, "update", update)
         else:
             self._renamed[session_id] = f"{known.seq}"
-            for update in self._early.pop(session_id, ()):
-                await self._sessions.update(key, encode(update))
+            for update in self._early.take(session_id):
+                await self._sessions.update(key, update)
         await self._offer(key, answer.config_options, answer.available_commands)
         return replayed.facts.get("state")
 
@@ -317,9 +316,7 @@ class Link:
         if key is not None:
             await self._sessions.update(key, encode(self._named(params)))
             return
-        early = self._early.setdefault(params.session_id, [])
-        if len(early) < EARLY:
-            early.append(params.update)
+        self._early.put(params.session_id, encode(params.update))
 
     def _named(self, params: v2.UpdateSessionNotification) -> v2.SessionUpdate:
         """Keep message ids apart from those of an earlier connection.

@@ -230,8 +230,8 @@ class Sessions:
         summary = self.get(key)
         if key in self._drivers:
             await self._drivers[key].close(summary.session_id)
-            del self._drivers[key]
-        del self._summaries[key]
+        self._drivers.pop(key, None)  # the agent may have gone meanwhile
+        self._summaries.pop(key, None)
         self._dirty.discard(key)
         await self._store.forget(key)
         self._feed.tell([state_frame("forgotten", msgspec.json.encode({"key": key}))])
@@ -251,7 +251,9 @@ class Sessions:
     def published(self, events: Sequence[Event]) -> None:
         """Fold events that are safe."""
         for event in events:
-            summary = self._summaries[event.session]
+            summary = self._summaries.get(event.session)
+            if summary is None:
+                continue  # forgotten while it was written
             before = summary.state, len(summary.asked)
             body = msgspec.json.decode(event.body)
             summary.apply(event, body)
