@@ -114,3 +114,21 @@ async def test_the_question_of_a_model_is_answered(
     await shown.wait_for_selector(".card", state="detached")
     log = await running.idle(session)
     assert any("the person answered: SQLite" in str(message.data) for message in log)
+
+
+async def test_a_form_that_cannot_be_drawn_hides_nobody_elses_question(
+    open_page: Any, attached: Any
+) -> None:
+    """A field of a kind that is not known yet may hold anything."""
+    page = await open_page()
+    fields = {"colour": {"type": "colour", "oneOf": 5}, "size": {"type": "size", "enum": "big"}}
+    form = {"type": "object", "properties": fields}
+    params = {"sessionId": "s1", "mode": "form", "message": "Which?", "requestedSchema": form}
+    async with attached("s1", "s2") as puppet:
+        strange = asyncio.ensure_future(puppet.request("elicitation/create", params))
+        await page.wait_for_selector(".card >> text=Which?")
+        asked = asyncio.ensure_future(puppet.ask("s2", "May I?"))
+        await page.get_by_role("button", name="Allow").click()
+        assert (await asked)["outcome"] == "selected"
+        await page.get_by_role("button", name="Decline").click()
+        assert (await strange)["action"] == "decline"

@@ -44,7 +44,19 @@ function card(asked) {
         h("span", {}, asked.agent), h("span", { class: "path" }, evident(asked.cwd)), h("span", {}, "waits ", since(asked.asked_at))),
       h("h2", {}, evident(asked.title))),
     asked.description ? h("p", { class: "plain" }, evident(asked.description)) : null,
-    ...(question ? [form(asked)] : [...subject(asked), options(asked)]));
+    ...body(asked, question));
+}
+
+// What one agent asks in a way that cannot be drawn must not keep the page from showing the others'.
+function body(asked, question) {
+  try {
+    return question ? [form(asked)] : [...subject(asked), options(asked)];
+  } catch {
+    const decline = () => attempt(post(`inbox/${asked.id}/submit`, { content: null }));
+    const rejects = { ...asked, options: asked.options.filter((option) => option.kind.startsWith("reject")) };
+    return [h("p", { class: "problem" }, "This cannot be shown here, so it can only be refused. Answer it where the agent runs."),
+      question ? h("div", { class: "options" }, h("button", { type: "button", class: "reject", onclick: decline }, "Decline")) : options(rejects)];
+  }
 }
 
 function subject(asked) {
