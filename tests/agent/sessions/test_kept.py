@@ -293,6 +293,25 @@ async def test_every_question_of_the_log_is_closed(process: Start) -> None:
     assert session.events[-1] == StateUpdate(state="idle", stop_reason="end_turn")
 
 
+async def test_a_turn_that_only_plans_goes_on_only_planning(process: Start, root: Path) -> None:
+    ask = Call("ask_user", {"question": "Which one?", "choices": "a.py\nb.py"})
+    async with process([[ask]], mode="edit") as first:
+        session = first.open()
+        heard = Recorder()
+        session.attach(heard, asker=Answers(None))
+        turn = asyncio.ensure_future(session.prompt("plan it", mode="plan"))
+        await heard.first(PermissionRequested)
+    turn.cancel()
+    async with process([[WRITE], ["planned"], [WRITE], ["done"]], mode="edit") as second:
+        session = await second.load()
+        session.attach(Recorder(), asker=Answers("allow_once"))
+        assert (await session.go_on()).denied
+        assert not (root / "a.txt").exists()
+        assert session.mode == "edit"
+        await session.prompt("do it")
+        assert (root / "a.txt").read_text() == "x"
+
+
 async def test_nothing_is_asked_again_in_a_session_that_came_to_rest(process: Start) -> None:
     async with process([["fine"]]) as first:
         await first.open().prompt("hello")

@@ -10,6 +10,7 @@ import pytest
 
 from punie.agent.events import UserMessage
 from punie.agent.runtime import Runtime
+from punie.agent.sessions.modes import for_a_turn
 from punie.agent.sessions.preferences import Preference, Preferences
 from punie.agent.testing.fake_server import chunk, open_fake_server
 
@@ -57,6 +58,23 @@ async def test_a_project_tightens_what_was_chosen(project: Path, environ: dict[s
     await chosen(environ, project, mode="edit")
     (project / "pyproject.toml").write_text('[tool.punie]\nmode = "plan"\n')
     assert Runtime(environ=environ).preference(project).mode == "plan"
+
+
+@pytest.mark.parametrize(
+    ("choice", "within", "after"),
+    [({"model": "test"}, "plan", "edit"), ({"mode": "plan"}, "plan", "plan")],
+)
+async def test_a_mode_for_one_turn_is_chosen_only_by_who_chooses_it(
+    project: Path, environ: dict[str, str], choice: dict[str, str], within: str, after: str
+) -> None:
+    runtime = Runtime(environ=environ)
+    session = runtime.open_session(project, mode="edit")
+    async with for_a_turn(session, "plan"):
+        await runtime.choose(session, **choice)  # type: ignore[arg-type]
+        assert session.mode == within
+    assert session.mode == after
+    assert runtime.preference(project).mode == after
+    await runtime.aclose()
 
 
 @pytest.mark.parametrize("how", ["option", "environment"])

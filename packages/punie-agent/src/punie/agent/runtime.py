@@ -224,17 +224,20 @@ class Runtime:
             thought: How much the model is to reason from the next turn on; empty leaves it to the
                 model; as it is by default.
         """
-        mode = session.mode if mode is None else mode
+        modes = {session.mode, session.gate.usual}  # two in a turn that is held to a stricter one
         model = session.model if model is None else model
         thought = session.thought if thought is None else thought
-        if (mode, model, thought) == (session.mode, session.model, session.thought):
+        same_mode = mode is None or modes == {mode}
+        if same_mode and (model, thought) == (session.model, session.thought):
             return  # some editors choose everything again before each prompt
-        root = session.workspace.root
-        session.thought, session.mode = thought, mode
+        root, session.thought = session.workspace.root, thought
+        if mode is not None and not same_mode:
+            session.mode = mode
         if model != session.model:
             session.think_with(model, self._opener(root, model))
-        await session.tell(SettingsUpdate(mode=mode, model=model, thought=thought))
-        chosen = Preference(mode=mode, model=model, thought=thought)
+        session.keep_settings()
+        await session.tell(SettingsUpdate(mode=session.mode, model=model, thought=thought))
+        chosen = Preference(mode=session.gate.usual, model=model, thought=thought)
         await asyncio.to_thread(self._preferences.keep, root, chosen)
 
     def models_for(self, session: Session) -> list[ModelChoice]:

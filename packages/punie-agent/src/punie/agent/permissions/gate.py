@@ -105,6 +105,8 @@ class Gate:
             keep: Called when `answers` have changed.
         """
         self.mode: Mode = mode
+        self.usual: Mode = mode
+        """The session's own mode; `mode` is stricter in a turn that is held to less."""
         self._ask = ask
         self._keep = keep
         self._standing = standing or Standing()

@@ -22,18 +22,18 @@ async def for_a_turn(session: Session, mode: Mode | None) -> AsyncGenerator[None
         session: Whose turn it is.
         mode: Which; `None`, or one that is not stricter than the session's, changes nothing.
     """
-    before = session.gate.mode
-    if mode is None or stricter(before, mode) == before:
+    gate = session.gate
+    if mode is None or stricter(gate.mode, mode) == gate.mode:
         yield
         return
-    session.gate.mode = mode
+    gate.mode = mode
     await session.tell(SettingsUpdate(mode=mode, model=session.model, thought=session.thought))
     await session.tell(Notice(severity="info", title=f"Mode {mode} for this turn"))
     try:
         yield
     finally:
-        if session.mode == mode:  # else a person has chosen another one meanwhile
-            session.mode = before
+        if gate.mode != gate.usual:  # else a person has chosen one meanwhile
+            gate.mode = gate.usual
             await session.tell(
-                SettingsUpdate(mode=before, model=session.model, thought=session.thought)
+                SettingsUpdate(mode=gate.mode, model=session.model, thought=session.thought)
             )

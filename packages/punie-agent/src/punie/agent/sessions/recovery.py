@@ -17,10 +17,12 @@ from punie.agent.events import (
     Notice,
     PermissionRequested,
     PermissionResolved,
+    SettingsUpdate,
     StateUpdate,
     ToolCallUpdate,
     UserMessage,
 )
+from punie.agent.permissions.policy import MODES, Mode
 from punie.agent.turns.outcome import CUT_OFF
 
 if TYPE_CHECKING:
@@ -69,6 +71,8 @@ class Cut(NamedTuple):
     """What must be added so that nothing stays open."""
     asks: bool
     """A person was being asked: the turn goes on by asking again."""
+    mode: Mode | None = None
+    """What was last told of the mode in that turn, which may have been held to a stricter one."""
 
 
 def read_events(lines: Iterable[bytes]) -> list[AnyEvent]:
@@ -95,13 +99,16 @@ def find_cut(events: Sequence[AnyEvent], *, asks: bool = True) -> Cut | None:
     """
     running, questions = False, dict[str, str]()
     calls = dict[str, str]()
+    mode: Mode | None = None
     for event in events:
         match event:
             case StateUpdate(state="idle"):
-                running = False
+                running, mode = False, None
                 questions, calls = {}, {}
             case UserMessage() | StateUpdate():
                 running = True
+            case SettingsUpdate(mode=told) if running and told in MODES:
+                mode = told
             case ToolCallUpdate(tool_call_id=call_id, status=str(status)):
                 calls[call_id] = status
             case PermissionRequested(request_id=request_id, tool_call_id=call_id):
@@ -112,7 +119,8 @@ def find_cut(events: Sequence[AnyEvent], *, asks: bool = True) -> Cut | None:
                 pass
     if not running:
         return None
-    return _closed({i: s for i, s in calls.items() if s not in ENDED}, questions, asks)
+    cut = _closed({i: s for i, s in calls.items() if s not in ENDED}, questions, asks)
+    return cut._replace(mode=mode)
 
 
 def _closed(calls: dict[str, str], questions: dict[str, str], asks: bool) -> Cut:

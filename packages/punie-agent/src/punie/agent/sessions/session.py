@@ -37,7 +37,7 @@ from punie.agent.sessions.modes import for_a_turn
 from punie.agent.sessions.news import with_news
 from punie.agent.sessions.questions import Questions
 from punie.agent.sessions.readers import Listener, Readers
-from punie.agent.sessions.recovery import Past, find_cut
+from punie.agent.sessions.recovery import Cut, Past, find_cut
 from punie.agent.sessions.replay import replay
 from punie.agent.sessions.replies import Reply, replied, replying_in
 from punie.agent.sessions.titles import last_title, title_of
@@ -87,7 +87,7 @@ class Session:
         self._record = record
         self.memory = Memory(record, past)
         self.checkpoints = checkpoints
-        self._goes_on = False
+        self._cut: Cut | None = None
         self._readers = Readers()
         self._turns: list[Cancellation] = []
         self._one_at_a_time = asyncio.Lock()
@@ -97,12 +97,12 @@ class Session:
 
     @property
     def mode(self) -> Mode:
-        """How much the session may do without asking."""
+        """How much the session may do without asking; in a turn that is held to less, that."""
         return self.gate.mode
 
     @mode.setter
     def mode(self, mode: Mode) -> None:
-        self.gate.mode = mode
+        self.gate.mode = self.gate.usual = mode
         self.keep_settings()
 
     def think_with(self, model: str, open_brain: OpenBrain) -> None:
@@ -180,7 +180,7 @@ class Session:
         cut = find_cut(self.events, asks=asks)
         if cut is None:
             return
-        self._goes_on = cut.asks
+        self._cut = cut if cut.asks else None
         if self.checkpoints is not None:
             told = [e.checkpoint for e in self.events if isinstance(e, FilesChanged)]
             await self.checkpoints.go_on(told)
@@ -219,10 +219,8 @@ class Session:
         Returns:
             How it ended; `None` when nothing was being asked.
         """
-        if not self._goes_on:
-            return None
-        self._goes_on = False
-        return await self._queued(None)
+        cut, self._cut = self._cut, None
+        return None if cut is None else await self._queued(None, mode=cut.mode)
 
     async def prompt(
         self,

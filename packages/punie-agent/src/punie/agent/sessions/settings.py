@@ -27,7 +27,7 @@ def settings_of(session: Session) -> dict[str, Any]:
         session: As it is now.
     """
     return {
-        "mode": session.mode,
+        "mode": session.gate.usual,
         "model": session.model,
         "thought": session.thought,
         "answers": session.gate.answers,
