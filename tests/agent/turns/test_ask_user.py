@@ -128,3 +128,10 @@ async def test_a_question_that_nobody_could_answer_is_not_put(
     scene = play([[Call("ask_user", arguments)], ["oh"]], person=nobody)
     await scene.session.prompt("go")
     assert (told(scene.requests), nobody.asked) == ([f"error: {error}"], [])
+
+
+async def test_of_two_questions_for_the_next_prompt_none_is_lost(play: Callable[..., Any]) -> None:
+    other = Call("ask_user", {"question": "And where?"})
+    scene = play([[ASK, other], ["fine"]], person=person(PermissionAnswer("later")))
+    outcome = await scene.session.prompt("go")
+    assert outcome.text == "Which one?\n- a.py\n- b.py\n\nAnd where?"

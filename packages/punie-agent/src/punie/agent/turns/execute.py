@@ -270,7 +270,8 @@ class _Run:
         if isinstance(result, PlanResult) and result.ok:
             await self.context.emitter.emit(PlanUpdate(entries=result.entries))
         if isinstance(result, AskResult) and result.outcome == "later":
-            self.context.parting = self.parsed.as_text()
+            asked = (self.context.parting, self.parsed.as_text())
+            self.context.parting = "\n\n".join(filter(None, asked))
         if not self.nested:
             await self._mind_circles(text)
         return Executed("done", text, result)
