@@ -77,7 +77,10 @@ async def test_a_loaded_session_shows_its_images_and_the_model_still_sees_them(
     [
         (image("no base64!"), "[an image that cannot be read (image/png) was left out]"),
         (image(mime_type="image/tiff"), "[an image that cannot be read (image/tiff) was left out]"),
-        (image(base64.b64encode(bytes(11_000_000)).decode()), "[an image of 11.0 MB, which is "),
+        (
+            image(base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(11_000_000)).decode()),
+            "[an image of 11.0 MB, which is ",
+        ),
     ],
 )
 async def test_what_cannot_be_shown_is_named_and_the_prompt_goes_on(
@@ -191,3 +194,27 @@ def test_an_exported_session_names_its_images() -> None:
     message = UserMessage(message_id="m", text="look", images=(picture,))
     stored = Stored(session_id="s", cwd="/", created=0, updated=0)
     assert to_markdown(stored, [message]).endswith("## You\n\nlook\n\n*(image, image/png)*\n")
+
+
+@pytest.mark.parametrize("uri", ["http://[broken/a.png", "file:///a%00b.png", "file://[/x.png"])
+async def test_a_link_that_cannot_be_read_stays_as_it_was_written(tmp_path: Path, uri: str) -> None:
+    link = v2.ResourceLink(name="x", uri=uri)
+    read = await read_prompt([v2.TextContent(text="see "), link], LocalWorkspace(tmp_path))
+    assert read.text.startswith("see `")
+    assert not read.images
+
+
+@pytest.mark.parametrize("place", ["block", "link", "resource"])
+async def test_what_only_claims_to_be_an_image_is_left_out(tmp_path: Path, place: str) -> None:
+    secret = b"TOKEN=abc"
+    (tmp_path / ".env").write_bytes(secret)
+    data, uri = base64.b64encode(secret).decode(), (tmp_path / ".env").as_uri()
+    resource = v2.EmbeddedResourceResource(uri=uri, blob=data, mime_type="image/png")
+    blocks = {
+        "block": v2.ImageContent(data=data, mime_type="image/png"),
+        "link": v2.ResourceLink(name="x", uri=uri, mime_type="image/png"),
+        "resource": v2.EmbeddedResource(resource=resource),
+    }
+    read = await read_prompt([blocks[place]], LocalWorkspace(tmp_path))
+    assert not read.images
+    assert "left out" in read.text

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import binascii
 import mimetypes
+import re
 from pathlib import Path
 from typing import NamedTuple, assert_never
 from urllib.parse import unquote, urlsplit
@@ -21,8 +22,14 @@ from punie.agent.workspaces.base import Workspace
 
 LARGEST = 10 * 1024 * 1024
 """Bytes of an image; services take no larger ones."""
-IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
-"""What models that see images take."""
+IMAGES = {
+    "image/png": rb"\x89PNG\r\n\x1a\n",
+    "image/jpeg": rb"\xff\xd8\xff",
+    "image/gif": rb"GIF8[79]a",
+    "image/webp": rb"RIFF....WEBP",
+}
+"""What models that see images take, and how such a file begins: a service refuses anything else, and with it
+every later request of the conversation."""
 
 
 class Asked(NamedTuple):
@@ -71,7 +78,10 @@ def place(uri: str, workspace: Workspace) -> str:
 
 
 def _path(uri: str) -> Path | None:
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # such as half an address in brackets
+        return None
     return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
 
@@ -119,7 +129,7 @@ class _Reading:
 
     def _image(self, data: str, mime_type: str, uri: str) -> None:
         size = _size(data)
-        if size is None or mime_type not in IMAGES:
+        if size is None or not _is_image(data, mime_type):
             self.inline.append(f"[an image that cannot be read ({mime_type}) was left out]")
         elif size > LARGEST:
             self.inline.append(
@@ -153,6 +163,11 @@ def _size(data: str) -> int | None:
         return len(base64.b64decode(data, validate=True)) or None
     except (binascii.Error, ValueError):
         return None
+
+
+def _is_image(data: str, mime_type: str) -> bool:
+    begin = IMAGES.get(mime_type)
+    return begin is not None and bool(re.match(begin, base64.b64decode(data[:32]), re.DOTALL))
 
 
 def _decoded(blob: str) -> str | None:
