@@ -192,3 +192,39 @@ def test_a_server_without_secrets_is_kept_as_it_is() -> None:
     server = McpServer(name="a", command="/bin/x", args=("--root", "/home/me/project"))
     assert kept([server]) == [server]
     assert read_servers([{"name": 1}]) == ()
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        McpServer(name="a", transport="http", url="https://a.example/mcp/s/c2VjcmV0c2VjcmV0MQ/mcp"),
+        McpServer(name="a", transport="http", url="https://a.example/mcp#abcdefgh"),
+        McpServer(
+            name="a", command="npx", args=("mcp-remote", "https://a.example/s/ab12cd34ef56gh78")
+        ),
+        McpServer(name="a", command="/bin/a", args=("--key", "hunter22")),
+        McpServer(name="a", command="/bin/a", args=("--auth", "me:hunter22")),
+        McpServer(name="a", command="env A_TOKEN=hunter22 a"),
+        McpServer(name="a", command="/bin/a", args=("2c1a7f0e-1b2c-4d5e-8f90-a1b2c3d4e5f6",)),
+    ],
+)
+def test_a_server_that_may_hold_a_secret_is_kept_by_its_name_alone(server: McpServer) -> None:
+    assert kept([server]) == [McpServer(name="a", transport=server.transport, withheld=True)]
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        McpServer(name="a", transport="http", url="http://127.0.0.1:64342/sse"),
+        McpServer(
+            name="a",
+            command="npx",
+            args=("-y", "@modelcontextprotocol/server-filesystem@2025.8.21"),
+        ),
+        McpServer(
+            name="a", command="/opt/tools/authority", args=("--port", "8080", "/srv/keys/project-2")
+        ),
+    ],
+)
+def test_a_server_without_a_secret_is_kept_whole(server: McpServer) -> None:
+    assert kept([server]) == [server]

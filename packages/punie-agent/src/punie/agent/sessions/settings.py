@@ -7,8 +7,10 @@ its client still knows all of it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec.structs import replace
@@ -18,6 +20,15 @@ from punie.agent.sessions.redact import REDACTED, Redactor
 
 if TYPE_CHECKING:
     from punie.agent.sessions.session import Session
+
+_SAYS = re.compile(
+    r"(?:^|[\s_-])(?:key|pat|auth|pass|secret|token|credentials?)(?:[\s=:]|$)", re.IGNORECASE
+)
+"""An option or a variable whose name says that a secret follows."""
+_TOKEN = re.compile(
+    r"\b(?=[A-Za-z_]*\d)(?=[\d_]*[A-Za-z])\w{16,}|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-"
+)
+"""Letters and digits that nobody made up by hand, as services put them into a URL; or a UUID."""
 
 
 def settings_of(session: Session) -> dict[str, Any]:
@@ -58,9 +69,14 @@ def read_servers(settings: Any) -> tuple[McpServer, ...]:
 
 
 def _has_secrets(server: McpServer, redactor: Redactor) -> bool:
-    if server.env or server.headers or "?" in server.url or "@" in server.url:
+    if server.env or server.headers or any(mark in server.url for mark in "?@#"):
         return True
-    return REDACTED in redactor.text("=".join(server.args))
+    if _TOKEN.search(urlsplit(server.url).path if server.url else ""):
+        return True
+    written = (server.command, *server.args)
+    if any(_SAYS.search(one) or _TOKEN.search(one) for one in written):
+        return True
+    return REDACTED in redactor.text("=".join(written))
 
 
 def _withheld(server: McpServer) -> McpServer:
