@@ -483,3 +483,20 @@ async def test_a_prompt_of_content_that_nobody_knows_ends_nothing(
             await agent.prompt(prompt(session_id, "hello"))
             await person.until_idle()
             assert "Hello" in person.text
+
+
+async def test_what_waits_is_bounded_in_bytes(run_hub: Any, new: v2.NewSessionRequest) -> None:
+    """The list of what waits is written down whole at each change."""
+    picture = v2.ImageContent(data="A" * 3_000_000, mime_type="image/png")
+    async with run_hub() as running:
+        await running.ready()
+        async with client(running, Person()) as agent:
+            session_id = (await agent.new_session(new)).session_id
+            await agent.prompt(prompt(session_id, "count slowly to 90"))
+            pictures = v2.PromptRequest(session_id=session_id, prompt=[picture])
+            waiting = [asyncio.ensure_future(agent.prompt(pictures)) for _ in range(4)]
+            with pytest.raises(RequestError, match="prompts of more than 8 MB would wait"):
+                await asyncio.wait_for(asyncio.gather(*waiting), PATIENCE)
+            assert sum(one.done() for one in waiting) <= 2
+            await agent.cancel(session_id)
+            await asyncio.gather(*waiting, return_exceptions=True)

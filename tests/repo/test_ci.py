@@ -82,3 +82,17 @@ def test_an_unknown_step_is_refused_before_any_runs(root: Path, fake_uv: Path) -
     assert ci.returncode == 2
     assert "no step polish" in ci.stdout
     assert not (fake_uv / "asked").exists()
+
+
+def test_a_step_that_fails_beside_others_fails_the_run_and_says_why(
+    root: Path, tmp_path: Path
+) -> None:
+    uv = tmp_path / "uv"
+    uv.write_text('#!/bin/sh\ncase "$*" in *pyright*) echo "no such type"; exit 3;; esac\n')
+    uv.chmod(0o755)
+    ci = run(root, tmp_path, "types", "arrows", "docs", "format")
+    assert ci.returncode == 3
+    assert "=== types\nno such type\n" in ci.stdout.replace("\n\n", "\n")
+    assert "FAILED (exit 3) in step: types" in ci.stdout
+    assert "--- format" in ci.stdout  # it ran meanwhile
+    assert "all steps passed" not in ci.stdout

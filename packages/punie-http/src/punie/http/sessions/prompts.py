@@ -27,6 +27,8 @@ log = structlog.get_logger()
 
 MOST = 50
 """Prompts of one session that may wait."""
+MOST_SIZE = 8 * 1024 * 1024
+"""Bytes of what waits in one session above which no more may: the list is written down at each change."""
 
 
 class DroppedError(ApiError):
@@ -99,8 +101,8 @@ class Prompts:
         """
         if not text.strip():
             raise ApiError("the prompt is empty")
-        summary, waiting = self._sessions.get(session), self._room(session)
         prompt = Waiting(id=secrets.token_hex(4), text=text, files=list(files))
+        summary, waiting = self._sessions.get(session), self._room(session, prompt)
         if when == "now" and await self._steer(session, prompt):
             return prompt
         waiting.insert(0 if when == "now" else len(waiting), prompt)
@@ -128,8 +130,8 @@ class Prompts:
             DroppedError: Somebody took it back.
             TooManyError: Too many wait.
         """
-        waiting = self._room(session)
         prompt = Waiting(id=secrets.token_hex(4), text=text_of(blocks), content=blocks)
+        waiting = self._room(session, prompt)
         waiting.append(prompt)
         taken = self._watched[prompt.id] = asyncio.get_running_loop().create_future()
         self._record(session)
@@ -143,12 +145,14 @@ class Prompts:
         finally:
             del self._watched[prompt.id]
 
-    def _room(self, session: SessionKey) -> list[Waiting]:
-        """The prompts that wait, if one more may."""
+    def _room(self, session: SessionKey, prompt: Waiting) -> list[Waiting]:
+        """The prompts that wait, if this one may, too."""
         self._sessions.driver(session)
         waiting = self._waiting.setdefault(session, [])
         if len(waiting) >= MOST:
             raise TooManyError(f"{MOST} prompts wait already")
+        if waiting and len(msgspec.json.encode([*waiting, prompt])) > MOST_SIZE:
+            raise TooManyError(f"prompts of more than {MOST_SIZE // 1024**2} MB would wait")
         return waiting
 
     def _tell(self, prompt: Waiting, result: str | ApiError) -> bool:
