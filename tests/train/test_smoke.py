@@ -91,6 +91,8 @@ UNDERWAY = {
     "export": "gguf",
 }
 """What is there in the middle of a stage; the others are killed as they begin."""
+ATTEMPTS = 20
+"""A stage may be over before it is killed; then it is tried again."""
 
 
 def made_before(stage: str, done: Path, run: Path) -> None:
@@ -113,10 +115,8 @@ def kill_in(stage: str, run: Path) -> None:
     for line in process.stderr:
         if line.startswith(f"{STAGES[STAGES.index(stage) - 1]}: unchanged"):
             break
-    while stage in UNDERWAY and not (run / UNDERWAY[stage]).exists():
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=0.01)
-            break
+    while stage in UNDERWAY and not (run / UNDERWAY[stage]).exists() and process.poll() is None:
+        pass  # a stage on so small a model is over within milliseconds: no time to sleep
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stderr.close()
@@ -129,8 +129,12 @@ def test_killed_in_any_stage_it_resumes_to_the_same_bytes(
 ) -> None:
     """What tools returned tells durations, so both runs have the same results of `harvest`."""
     run = tmp_path / "runs/smoke"
-    made_before(stage, done / "runs/smoke", run)
-    kill_in(stage, run)
+    for _ in range(ATTEMPTS):
+        shutil.rmtree(run.parent, ignore_errors=True)
+        made_before(stage, done / "runs/smoke", run)
+        kill_in(stage, run)
+        if not (run / f"{stage}.manifest.json").exists():
+            break
     assert not (run / f"{stage}.manifest.json").exists()
     again = punie_train("run", "smoke", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
