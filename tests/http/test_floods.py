@@ -12,6 +12,7 @@ import pytest
 
 from punie.acp.transports.websocket import dial
 from punie.http.agents.early import MOST_SIZE
+from punie.http.inbox import MOST
 from punie.http.sessions.texts import LONGEST
 from punie.http.testing import Puppet
 
@@ -119,3 +120,25 @@ async def test_sessions_that_never_open_are_not_kept_without_end(run_hub: Any) -
         await running.until("", lambda one: one.name == "session" and one.data["snippet"] == "end")
         link = running.hub.fleet.link("s1")
         assert 0 < link._early.size <= MOST_SIZE
+
+
+async def test_an_agent_that_asks_without_end_is_refused_and_others_are_not(run_hub: Any) -> None:
+    async with (
+        run_hub() as running,
+        dialled(running, "s1") as loud,
+        dialled(running, "s2") as quiet,
+    ):
+        asking = [asyncio.ensure_future(loud.ask("s1", f"{n}")) for n in range(MOST)]
+        await running.until(
+            "", lambda one: one.name == "asked" and one.data["title"] == f"{MOST - 1}"
+        )
+        with pytest.raises(TypeError):  # an error has no result with an outcome
+            await asyncio.wait_for(loud.ask("s1", "one more"), PATIENCE)
+        other = asyncio.ensure_future(quiet.ask("s2", "mine"))
+        key = next(one.key for one in running.hub.sessions.all() if one.agent == "s2")
+        asked = await running.asked(key)
+        await running.post(f"/api/inbox/{asked['id']}/select", {"option_id": "yes"})
+        assert (await other)["outcome"] == "selected"
+        assert len(running.hub.inbox) == MOST
+        for one in asking:
+            one.cancel()

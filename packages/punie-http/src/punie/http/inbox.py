@@ -16,7 +16,13 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from punie.http.errors import ApiError, ConflictError, NotFoundError, UnavailableError
+from punie.http.errors import (
+    ApiError,
+    ConflictError,
+    NotFoundError,
+    TooManyError,
+    UnavailableError,
+)
 from punie.http.forms import fit
 from punie.http.sessions.registry import Asked, Sessions
 from punie.http.sse import Feed, state_frame
@@ -30,6 +36,8 @@ WRITING = 10.0
 """Seconds in which an answer must be written down."""
 WRITING_ANYWAY = 2.0
 """The same while nothing can be written, as far as is known."""
+MOST = 200
+"""Questions of one agent that may wait: a person sees no more, and the others' must be found."""
 REMEMBERED = 1000
 """Answers that a late second answer is told of."""
 
@@ -88,7 +96,16 @@ class Inbox:
         Args:
             session: Who asks.
             asked: What; its id is made here.
+
+        Raises:
+            TooManyError: Too many of this agent wait.
         """
+        agent = self._sessions.get(session).agent
+        of_agent = (
+            self._sessions.get(one.session).agent == agent for one in self._pending.values()
+        )
+        if sum(of_agent) >= MOST:
+            raise TooManyError(f"{MOST} questions of the agent {agent} wait already")
         asked = msgspec.structs.replace(asked, id=secrets.token_hex(8))
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._pending[asked.id] = _Pending(session=session, asked=asked, future=future)

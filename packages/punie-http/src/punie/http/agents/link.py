@@ -33,8 +33,8 @@ from punie.http.agents.wire import (
     steers,
 )
 from punie.http.errors import ApiError, ConflictError, RefusedError
-from punie.http.inbox import Inbox
-from punie.http.sessions.registry import Sessions
+from punie.http.inbox import Answer, Inbox
+from punie.http.sessions.registry import Asked, Sessions
 from punie.http.sessions.summary import Summary
 from punie.http.store.base import SessionKey
 from punie.http.transcript import Transcript, missing
@@ -338,9 +338,7 @@ class Link:
         self, params: v2.RequestPermissionRequest
     ) -> v2.RequestPermissionResponse:
         """Put an approval into the inbox."""
-        asked = permission_asked(params)
-        answer = await self._inbox.ask(await self._key(params.session_id), asked)
-        return permitted(answer)
+        return permitted(await self._ask(params.session_id, permission_asked(params)))
 
     async def create_elicitation(
         self, params: v2.CreateElicitationRequest
@@ -348,8 +346,13 @@ class Link:
         """Put a question into the inbox."""
         if params.mode != "form" or params.session_id is None:
             raise RequestError.invalid_params("only forms of a session are shown", path="$.mode")
-        asked = question_asked(params)
-        return elicited(await self._inbox.ask(await self._key(params.session_id), asked))
+        return elicited(await self._ask(params.session_id, question_asked(params)))
+
+    async def _ask(self, session_id: str, asked: Asked) -> Answer:
+        try:
+            return await self._inbox.ask(await self._key(session_id), asked)
+        except ApiError as error:
+            raise RequestError.invalid_request(str(error)) from None
 
     async def ext_notification(self, method: str, params: dict[str, Any]) -> None:
         """Hear of sessions that were opened or closed elsewhere."""
