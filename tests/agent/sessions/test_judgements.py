@@ -132,15 +132,16 @@ def test_the_corrected_call_makes_what_the_person_made(wanted: str) -> None:
 class Edits:
     """One edit, on disk."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, more: str = "") -> None:
         from punie.agent.events import DiffContent, ToolCallUpdate
         from punie.agent.sessions.judgements import Judgements
 
         self.file = folder / "a.py"
-        after = BEFORE.replace("= 5", "= 10")
+        before = BEFORE + more
+        after = before.replace("= 5", "= 10")
         self.file.write_text(after)
         self.judgements = Judgements()
-        diff = DiffContent(path=str(self.file), old_text=BEFORE, new_text=after)
+        diff = DiffContent(path=str(self.file), old_text=before, new_text=after)
         arguments = {"path": "a.py", "old": "    timeout = 5\n", "new": "    timeout = 10\n"}
         self.judgements.see(
             ToolCallUpdate(tool_call_id="1", name="edit_file", raw_input=arguments, content=(diff,))
@@ -165,3 +166,11 @@ def test_a_correction_leaves_out_work_elsewhere_in_the_file(tmp_path: Path) -> N
         "new": "    timeout = 15\n",
     }
     assert edits.judgements.corrections() == []
+
+
+def test_a_file_that_is_full_of_equal_lines_is_not_compared(tmp_path: Path) -> None:
+    corrected = BEFORE.replace("= 5", "= 15")
+    for lines, found in ((10, 1), (1_500, 0)):  # the pairs of equal lines are what it costs
+        edits = Edits(tmp_path, more="0\n" * lines)
+        edits.file.write_text(corrected + "0\n" * lines)
+        assert len(edits.judgements.corrections()) == found

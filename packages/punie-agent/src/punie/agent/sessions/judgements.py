@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
@@ -33,6 +34,8 @@ UNDO = "/undo"
 """The command of `punie.agent.commands`."""
 LONGEST = 100_000
 """Bytes of a file beyond which a correction is not looked for: comparing lines takes long."""
+MOST = 2_000_000
+"""Pairs of equal lines beyond which a correction is not looked for either, for the same reason."""
 
 
 class Edit(Struct, frozen=True, kw_only=True):
@@ -136,6 +139,8 @@ class Judgements:
         if text is None or text == edit.before or path in self._undone:
             after = "" if text is None else digest(text)
             return Correction(tool_call_id=call, path=path, verdict="undone", after=after)
+        if max(_pairs(edit.before or "", edit.after), _pairs(edit.after, text)) > MOST:
+            return None
         wanted = _within(edit, text)
         if wanted is None:
             return None
@@ -166,6 +171,12 @@ def _within(edit: Edit, text: str) -> str | None:
         touched |= inside and tag != "insert"
         wanted += now[k:m] if inside else after[i:j]
     return "".join(wanted) if touched else None
+
+
+def _pairs(old: str, new: str) -> int:
+    """Count the pairs of equal lines, which is what comparing costs."""
+    counts = Counter(new.splitlines())
+    return sum(counts[line] for line in old.splitlines())
 
 
 def _opcodes(old: Sequence[str], new: Sequence[str]) -> Sequence[tuple[str, int, int, int, int]]:
