@@ -1,6 +1,7 @@
 """One file for other programs: read back by the reader of the embedded model, nothing is lost."""
 
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -85,4 +86,15 @@ def test_what_is_not_written_names_the_command_that_does(
     change(half / file, key, lambda _: value)
     with pytest.raises(TrainError, match=r"convert_hf_to_gguf\.py .*half --outfile"):
         gguf.export(half, tmp_path / "model.gguf")
+    assert not list(tmp_path.glob("*.gguf"))
+
+
+def test_a_file_that_cannot_be_written_whole_leaves_none(half: Path, tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(TrainError, match="make room on that disk"):
+            gguf.export(half, tmp_path / "model.gguf")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not list(tmp_path.glob("*.gguf"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from punie.agent.testing.tiny_model import make_tiny_model
 from punie.train import manifest, pipeline
 from punie.train.errors import CaseError, GateError, TrainError
 from punie.train.evals.case import suite, suites
-from punie.train.evals.executed import executed_suite, executed_suites
+from punie.train.evals.executed import Verdict, executed_suite, executed_suites
 from punie.train.evals.figures import ModelSeen
 from punie.train.evals.paired import PairedReport, pair
 from punie.train.evals.report import EvalReport
@@ -121,6 +122,32 @@ def test_only_the_model_that_was_measured_is_promoted(tmp_path: Path) -> None:
     with pytest.raises(TrainError, match="`evaluate` is stale: model changed"):
         pipeline.promote_to(made.phase, run, out, say=silent)
     assert (out / "config.json").read_text(encoding="utf-8") != "{}"
+
+
+def test_another_chat_template_is_another_model(tmp_path: Path) -> None:
+    """It decides what the model reads, and may stand in a file of its own."""
+    made = work(tmp_path)
+    before = pipeline.stage_named("evaluate").inputs(made)
+    template = tmp_path / "quantized/chat_template.jinja"
+    template.write_text("{{ raise_exception('lost') }}", encoding="utf-8")
+    assert pipeline.stage_named("evaluate").inputs(made) != before
+
+
+async def test_cases_that_the_model_after_was_not_asked_are_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [Verdict(id="a", passed=True), Verdict(id="b", passed=True)]
+
+    async def judge(_subject: Any, _told: Any) -> list[Verdict]:
+        return [answers.pop() for _ in answers[:2]] if len(answers) == 2 else []
+
+    monkeypatch.setattr("punie.train.evals.executed.executed_suites", lambda: ["own"])
+    monkeypatch.setattr("punie.train.evals.executed.executed_suite", lambda _name: judge)
+    monkeypatch.setattr("punie.train.stages.fit.served", lambda _work: ("oracle", None))
+    made = work(tmp_path)
+    phase = msgspec.structs.replace(made.phase, replaces=Replaces(model="null", suites=("own",)))
+    with pytest.raises(TrainError, match="judged 2 cases of null and 0"):
+        await asyncio.to_thread(paired.compare, made._replace(phase=phase))
 
 
 def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:

@@ -130,10 +130,12 @@ class Sessions:
         }
 
     async def _last_prompts(self, key: SessionKey) -> list[dict[str, Any]]:
-        waiting: list[dict[str, Any]] = []
-        for event in await self._store.events(session=key, kinds=["prompts"], limit=100_000):
-            waiting = msgspec.json.decode(event.body)["waiting"]
-        return waiting
+        last: Event | None = None  # each may be large, so not all are held at once
+        while some := await self._store.events(
+            after=0 if last is None else last.seq, session=key, kinds=["prompts"], limit=20
+        ):
+            last = some[-1]
+        return [] if last is None else msgspec.json.decode(last.body)["waiting"]
 
     async def _all(self, *, after: int, session: SessionKey | None = None) -> AsyncIterator[Event]:
         until = self._store.published_seq

@@ -24,6 +24,7 @@ import mlx.core as mx
 from mlx.utils import tree_flatten
 from mlx_lm.utils import load_model
 
+from punie.train.backends.weights import not_written
 from punie.train.errors import TrainError
 
 _NORMAL, _CONTROL, _USER_DEFINED = 1, 3, 4
@@ -55,7 +56,8 @@ def export(folder: Path, target: Path) -> None:
         target: Replaced in one step; its name ends in `.gguf`.
 
     Raises:
-        TrainError: It is another kind of model or tokenizer; the message has llama.cpp's command.
+        TrainError: It is another kind of model or tokenizer; the message has llama.cpp's command. Or the
+            disk is full.
     """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
@@ -77,8 +79,15 @@ def export(folder: Path, target: Path) -> None:
         weights[_renamed(name)] = value.astype(mx.float32 if value.ndim == 1 else mx.float16)
     metadata = {**_shape(config), **_words(folder, config, tokenizer), "tokenizer.ggml.pre": split}
     partial = target.with_name(f"partial-{target.name}")
-    mx.save_gguf(str(partial), weights, metadata)
-    Path(partial).replace(target)
+    try:
+        mx.save_gguf(str(partial), weights, metadata)
+        whole = partial.stat().st_size > sum(array.nbytes for array in weights.values())
+    except (RuntimeError, OSError):
+        whole = False
+    if not whole:
+        partial.unlink(missing_ok=True)
+        raise TrainError(not_written(target))
+    partial.replace(target)
 
 
 def _other(folder: Path, target: Path, what: str) -> TrainError:

@@ -22,7 +22,9 @@ from punie.train.phases.spec import Phase, Shape
 
 RANDOM = "base"
 """The folder of a random base, among the artefacts of its run."""
-_DECIDING = ("*.safetensors", "*.gguf", "config.json", "tokenizer.json", "tokenizer_config.json")
+_DECIDING = (
+    "*.safetensors", "*.gguf", "config.json", "tokenizer.json", "tokenizer_config.json", "*.jinja",
+)  # fmt: skip
 """Files of a model folder that decide what it answers."""
 
 

@@ -75,6 +75,12 @@ async def _compare(work: Work) -> PairedReport:
             seen.append(ModelSeen(spec=subject.spec, fingerprint=subject.fingerprint))
             answers.append({suite: await _ask(work, subject, suite, when) for suite in spec.suites})
     before, after = answers
+    for name in spec.suites:
+        if before[name].n != after[name].n:
+            raise TrainError(
+                f"{name} judged {before[name].n} cases of {spec.model} and {after[name].n} of the model "
+                "after: those that are missing cannot be compared"
+            )
     return PairedReport(
         before=seen[0],
         after=seen[1],
