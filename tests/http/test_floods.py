@@ -142,3 +142,15 @@ async def test_an_agent_that_asks_without_end_is_refused_and_others_are_not(run_
         assert len(running.hub.inbox) == MOST
         for one in asking:
             one.cancel()
+
+
+async def test_questions_of_sessions_that_are_not_there_leave_nothing_behind(run_hub: Any) -> None:
+    async with run_hub() as running, dialled(running, "s1") as puppet:
+        puppet.say("s1", "here")
+        await running.until("", lambda one: one.name == "session" and one.data["snippet"] == "here")
+        link = running.hub.fleet.link("s1")
+        before = len(link._opening)
+        for number in range(20):
+            with pytest.raises(TypeError):  # an error has no result with an outcome
+                await asyncio.wait_for(puppet.ask(f"never-{number}"), PATIENCE)
+        assert len(link._opening) == before

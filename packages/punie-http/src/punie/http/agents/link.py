@@ -391,8 +391,10 @@ class Link:
 
     async def _key(self, session_id: str) -> SessionKey:
         """The key of a session that asks; it may be about to be joined."""
-        async with self._opening.setdefault(session_id, asyncio.Lock()):
-            key = self._keys.get(session_id)
+        if (opening := self._opening.get(session_id)) is not None:
+            async with opening:
+                pass
+        key = self._keys.get(session_id)
         if key is None:
             raise RequestError.session_not_found(session_id)
         return key
