@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Callable
@@ -218,3 +219,43 @@ async def test_what_only_claims_to_be_an_image_is_left_out(tmp_path: Path, place
     read = await read_prompt([blocks[place]], LocalWorkspace(tmp_path))
     assert not read.images
     assert "left out" in read.text
+
+
+def linked(project: Path) -> v1.ResourceLink:
+    (project / "a.png").write_bytes(base64.b64decode(PNG) + bytes(1_000_000))
+    return v1.ResourceLink(name="a.png", uri=(project / "a.png").as_uri())
+
+
+async def test_a_prompt_whose_image_is_being_read_is_not_overtaken(
+    opened: Any, editor: Any, project: Path, environment: dict[str, str]
+) -> None:
+    async with opened(editor) as client:
+        await asyncio.gather(client.ask("first", linked(project)), client.ask("second"))
+        session_id = client.session_id
+    kept = Runtime(model="test", environ=environment)
+    events = (await kept.load_session(session_id)).events
+    await kept.aclose()
+    texts = [event.text for event in events if isinstance(event, UserMessage)]
+    assert texts == ["first`a.png`", "second"]
+
+
+async def test_a_prompt_whose_image_is_being_read_can_be_cancelled(
+    opened: Any, editor: Any, project: Path
+) -> None:
+    async with opened(editor) as client:
+        turn = asyncio.ensure_future(client.ask("count slowly", linked(project)))
+        await asyncio.sleep(0)
+        await client.agent.cancel(client.session_id)
+        assert (await turn).stop_reason == "cancelled"
+        assert client.of(v1.AgentMessageChunk) == []
+
+
+async def test_a_prompt_can_be_cancelled_in_the_moment_in_which_it_is_sent(
+    opened: Any, editor: Any
+) -> None:
+    async with opened(editor) as client:
+        turn = asyncio.ensure_future(client.ask("count slowly"))
+        await asyncio.sleep(0)
+        await client.agent.cancel(client.session_id)
+        assert (await turn).stop_reason == "cancelled"
+        assert client.of(v1.AgentMessageChunk) == []

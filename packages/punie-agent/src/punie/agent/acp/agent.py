@@ -175,14 +175,11 @@ class PunieAgent:
 
     async def prompt(self, params: v2.PromptRequest) -> v2.PromptResponse:
         """Take a prompt, after those that came before it."""
-        from punie.agent.acp.content import read_prompt
         from punie.agent.commands import Desk
 
-        session = self._session(params.session_id)
-        asked = await read_prompt(params.prompt, session.workspace)
-        return v2.PromptResponse(
-            message_id=await self._prompts_here.put(Desk(session, self._here), asked)
-        )
+        session, prompts = self._session(params.session_id), self._prompts_here
+        arrived = await prompts.read(params.prompt, session)
+        return v2.PromptResponse(message_id=await prompts.put(Desk(session, self._here), arrived))
 
     async def ext_method(self, method: str, params: dict[str, Any]) -> Any:
         """Serve the extensions."""
@@ -199,6 +196,7 @@ class PunieAgent:
         if self._host is None or not self._host.sessions.is_open(params.session_id):
             log.debug("a cancel is about a session that is not open: %s", params.session_id)
             return
+        self._prompts_here.cancel(params.session_id)
         self._session(params.session_id).cancel()
 
     async def set_session_config_option(

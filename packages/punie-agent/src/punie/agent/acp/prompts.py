@@ -8,13 +8,23 @@ compare ids. What comes of the turn is told by the session's events alone.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter, defaultdict
 from typing import NamedTuple
 
 from punie.acp.errors import ErrorCode, RequestError
-from punie.agent.acp.content import Asked
+from punie.acp.schema import v2
+from punie.agent.acp.content import Asked, read_prompt
 from punie.agent.commands import COMMANDS, Desk, prompt
 from punie.agent.events import AnyEvent, UserMessage
-from punie.agent.sessions.session import new_id
+from punie.agent.sessions.session import Session, new_id
+
+
+class Arrived(NamedTuple):
+    """A prompt that a session does not have yet."""
+
+    asked: Asked
+    cancelled: int
+    """How often its session's prompts had been cancelled when it came."""
 
 
 class _Waiting(NamedTuple):
@@ -28,13 +38,33 @@ class Prompts:
     def __init__(self) -> None:
         self._waiting: dict[str, _Waiting] = {}
         self._turns: set[asyncio.Task[object]] = set()
+        self._reading = defaultdict[str, asyncio.Lock](asyncio.Lock)
+        self._cancelled = Counter[str]()
 
-    async def put(self, desk: Desk, asked: Asked) -> str:
+    def cancel(self, session_id: str) -> None:
+        """Drop the prompts that the session does not have yet."""
+        self._cancelled[session_id] += 1
+
+    async def read(self, blocks: list[v2.ContentBlock], session: Session) -> Arrived:
+        """Read a prompt, after those that came before it: it may have to be fetched from disk.
+
+        Args:
+            blocks: As the client sent them.
+            session: Whose prompt it is.
+
+        Raises:
+            RequestError: The prompt is empty.
+        """
+        cancelled = self._cancelled[session.id]
+        async with self._reading[session.id]:
+            return Arrived(await read_prompt(blocks, session.workspace), cancelled)
+
+    async def put(self, desk: Desk, arrived: Arrived) -> str:
         """Give a session a prompt; its turn goes on after this returns.
 
         Args:
             desk: The session, and what its commands need.
-            asked: The prompt, which may begin with a command.
+            arrived: The prompt, which may begin with a command.
 
         Returns:
             The id of the message that it became.
@@ -44,9 +74,7 @@ class Prompts:
         """
         message_id = new_id()
         waiting = self._waiting[message_id] = _Waiting(asyncio.Event(), asyncio.Event())
-        turn = asyncio.ensure_future(
-            prompt(desk, asked.text, COMMANDS, images=asked.images, message_id=message_id)
-        )
+        turn = asyncio.ensure_future(self._turn(desk, arrived, message_id))
         self._turns.add(turn)
         turn.add_done_callback(self._turns.discard)
         turn.add_done_callback(lambda _: waiting.taken.set())
@@ -64,6 +92,12 @@ class Prompts:
                 ErrorCode.REQUEST_CANCELLED, "the prompt was cancelled before its turn"
             )
         return message_id
+
+    async def _turn(self, desk: Desk, arrived: Arrived, message_id: str) -> None:
+        if self._cancelled[desk.session.id] != arrived.cancelled:
+            return
+        text, images = arrived.asked
+        await prompt(desk, text, COMMANDS, images=images, message_id=message_id)
 
     async def let_in(self, event: AnyEvent) -> None:
         """Hear of an event before the client does: its own prompts are answered first."""

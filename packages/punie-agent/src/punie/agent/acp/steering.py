@@ -13,7 +13,6 @@ import msgspec
 
 from punie.acp.errors import RequestError
 from punie.acp.schema import v2
-from punie.agent.acp.content import read_prompt
 from punie.agent.acp.prompts import Prompts
 from punie.agent.commands import Desk
 from punie.agent.events import UserMessage
@@ -50,12 +49,13 @@ async def steer(desk: Desk, prompts: Prompts, params: dict[str, Any]) -> dict[st
     except msgspec.ValidationError as error:
         raise RequestError.invalid_params(str(error), path="$") from error
     session = desk.session
-    said = await read_prompt(asked.prompt, session.workspace)
+    arrived = await prompts.read(asked.prompt, session)
+    said = arrived.asked
     steering = session.services.find(Steering)
     if steering is not None and steering.put(said.text, said.images):
         await session.tell(UserMessage(message_id=new_id(), text=said.text, images=said.images))
         return {"outcome": "injected"}
     if asked.meta.steering.idle_behavior == "promptRequired" and not session.busy:
         return {"outcome": "promptRequired"}
-    await prompts.put(desk, said)
+    await prompts.put(desk, arrived)
     return {"outcome": "startedNewTurn"}
