@@ -219,6 +219,21 @@ def test_what_was_undone_teaches_nothing(
     assert (seen.examples, seen.left_out) == ([], {why: 1})
 
 
+def test_what_was_undone_takes_out_what_was_learnt_before_from_the_same_wording(
+    tmp_path: Path,
+) -> None:
+    """Whatever else is wrong with the turn."""
+    inside = {"tool": "write_file", "status": "denied", "decided_by": "person"}
+    again = {**EDITED, "id": "again", "calls": [*EDITED["calls"], inside]}
+    undone = {"type": "Correction", "of": "again", "verdict": "undone", "message": 1}
+    assert found(tmp_path, EDITED).examples
+    (tmp_path / "s.jsonl").write_text("")
+    for number, lines in enumerate(([EDITED], [again, undone])):
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (tmp_path / f"{number}.jsonl").write_text(text)
+    assert traces.read(ALL, tmp_path, tools=TOOLS).examples == []
+
+
 @pytest.mark.parametrize("stop_reason", ["cancelled", "error", "max_tokens", "max_turn_requests"])
 def test_a_turn_that_did_not_end_by_itself_is_left_out(tmp_path: Path, stop_reason: str) -> None:
     seen = found(tmp_path, {**APPROVED, "stop_reason": stop_reason})

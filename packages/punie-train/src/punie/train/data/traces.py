@@ -208,9 +208,9 @@ def _judged(
     """
     if turn.stop_reason != "end_turn":
         raise LeftOutError("interrupted or failed")
-    verdicts = _verdicts(turn, spec)
     if any(one.verdict == "undone" for one in corrections):
         raise LeftOutError(UNDONE)
+    verdicts = _verdicts(turn, spec)
     messages = [
         structs.replace(message, trained=verdicts.get(index, "unknown") == "good")
         if message.call
