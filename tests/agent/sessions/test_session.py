@@ -18,7 +18,9 @@ from punie.agent.events import (
     StateUpdate,
     UserMessage,
 )
+from punie.agent.permissions.gate import PermissionAnswer, PermissionAsk
 from punie.agent.sessions.brain import Brain, OnProgress
+from punie.agent.sessions.questions import _Question
 from punie.agent.sessions.session import Session
 from punie.agent.testing import Answers, Call, Recorder, Wait
 from punie.agent.workspaces.local import LocalWorkspace
@@ -181,6 +183,24 @@ async def test_whoever_comes_while_a_question_is_open_is_asked_too(
     assert silent.cancelled
     assert len(late.asked) == 1
     assert screen.text == "done"
+
+
+async def test_of_two_answers_in_the_same_moment_the_refusal_counts() -> None:
+    ask = PermissionAsk(tool_call_id="1", tool="write_file", title="", reason="", options=())
+    outcomes: set[str] = set()
+    for _ in range(30):  # they are asked in any order
+        go = asyncio.Event()
+
+        async def answer(outcome: Any, go: asyncio.Event = go) -> PermissionAnswer:
+            await go.wait()
+            return PermissionAnswer(outcome)
+
+        question = _Question(ask)
+        question.ask(lambda _: answer("allowed"))
+        question.ask(lambda _: answer("rejected"))
+        asyncio.get_running_loop().call_soon(go.set)
+        outcomes.add((await question.answer()).outcome)
+    assert outcomes == {"rejected"}
 
 
 async def test_a_mode_for_one_turn_holds_in_it_alone_and_not_before_its_turn(

@@ -101,8 +101,10 @@ class _Question:
                 more.cancel()
                 more = asyncio.ensure_future(self._asked_more.wait())
                 await asyncio.wait({*self._waiting, more}, return_when=asyncio.FIRST_COMPLETED)
-                for task in [task for task in self._waiting if task.done()]:
-                    self._waiting.discard(task)
+                done = {task for task in self._waiting if task.done()}
+                self._waiting -= done
+                # Of those who answered in the same moment, one who refuses is the first.
+                for task in sorted(done, key=lambda task: task.result().outcome != "rejected"):
                     answer = task.result()
                     if answer.outcome in _REAL:
                         return answer
