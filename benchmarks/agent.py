@@ -18,7 +18,7 @@ once. Measured:
   its connection closed, and while a question is open; n turns of each. Left out for an agent that
   does not get there
 
-Figures are medians, with their quartiles. Two to three minutes with `--peers`, which measures agentao
+Figures are medians, with their quartiles. About five minutes with `--peers`, which measures agentao
 and fast-agent in the same run, one agent after the other; what does not install or does not answer is
 named and left out. In its default mode agentao does not ask before it edits. `--here` takes this
 environment, with everything that development needs, instead of a fresh one. CPU is user plus system
