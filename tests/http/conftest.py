@@ -143,7 +143,9 @@ def run_hub(settings: Settings) -> RunHub:
             open_hub(chosen or settings) as hub,
             serving(hub) as address,
             aiohttp.ClientSession(
-                address.url, headers={"Authorization": f"Bearer {address.token}"}
+                address.url,
+                headers={"Authorization": f"Bearer {address.token}"},
+                read_bufsize=1 << 24,  # one event is one line, and events are joined
             ) as http,
         ):
             yield Running(hub, address, http)

@@ -142,7 +142,9 @@ async def test_what_ended_before_the_cut_is_read_as_it_was(process: Start, root:
         heard = Recorder()
         session.attach(heard)
         turn = asyncio.ensure_future(session.prompt("first"))
-        await heard.until(lambda: heard.statuses.count("in_progress") == 2)
+        await heard.until(
+            lambda: "completed" in heard.statuses and heard.statuses.count("in_progress") > 1
+        )
     turn.cancel()
     async with process([["whole"]]) as second:
         await (await second.load()).prompt("go on")
