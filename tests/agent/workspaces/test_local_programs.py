@@ -13,6 +13,7 @@ import pytest
 from punie.agent.workspaces import local
 from punie.agent.workspaces.base import CommandResult, ProcessResult, ProgramMissingError
 from punie.agent.workspaces.local import LocalWorkspace
+from punie.agent.workspaces.processes import run_group
 
 PY = sys.executable
 
@@ -144,6 +145,26 @@ async def test_cancelling_ends_the_whole_group(workspace: LocalWorkspace) -> Non
     with pytest.raises(asyncio.CancelledError):
         await running
     assert gone(pid)
+
+
+@pytest.mark.parametrize("moments", range(8))
+async def test_cancelling_a_command_that_just_starts_ends_it(tmp_path: Path, moments: int) -> None:
+    running = asyncio.ensure_future(
+        run_group(
+            "sleep 300",
+            cwd=tmp_path,
+            env=dict(os.environ),
+            timeout=300,
+            limit=100,
+            started=lambda _: None,
+            ended=lambda _: None,
+        )
+    )
+    for _ in range(moments):
+        await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait([running], timeout=20)
+    assert running.cancelled()
 
 
 async def test_cancelling_twice_still_ends_the_group(workspace: LocalWorkspace) -> None:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from punie.agent.workspaces.processes import GRACE, OnPid, kill_group
+from punie.agent.workspaces.processes import GRACE, OnPid, begun, kill_group
 
 KEPT = 2_000
 """Characters kept of the error stream: the last ones say why it ended."""
@@ -132,7 +132,7 @@ async def start_child(
         OSError: It cannot be started.
     """
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
+    starting = asyncio.create_subprocess_exec(
         *argv,
         stdin=pipe,
         stdout=pipe,
@@ -142,5 +142,6 @@ async def start_child(
         limit=LONGEST_LINE,
         start_new_session=True,
     )
+    process = await begun(starting, lambda unwanted: kill_group(unwanted.pid))
     started(process.pid)
     return Child(process, ended)

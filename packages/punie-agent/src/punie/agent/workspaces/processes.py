@@ -11,11 +11,13 @@ import asyncio
 import codecs
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from punie.agent.workspaces.base import OnOutput
+
+T = TypeVar("T")
 
 GRACE = 0.5
 """Seconds between the polite signal and the one that cannot be refused."""
@@ -102,7 +104,8 @@ async def run_group(
         ValueError: An argument holds a null byte.
     """
     capture = _Capture(limit, on_output)
-    transport = await _start(argv, capture, cwd=cwd, env=env, merge=merge)
+    starting = _start(argv, capture, cwd=cwd, env=env, merge=merge)
+    transport = await begun(starting, _abandon)
     group = transport.get_pid()
     timed_out = False
     try:
@@ -116,6 +119,35 @@ async def run_group(
         ended(group)
     code = None if timed_out else transport.get_returncode()
     return Output(code, capture.text(1), capture.text(2), timed_out, capture.truncated)
+
+
+async def begun(starting: Coroutine[Any, Any, T], undo: Callable[[T], None]) -> T:
+    """Wait until a program has started, and let no cancellation into the start itself.
+
+    asyncio of Python 3.11 never returns from a start that is cancelled while it connects the pipes: it
+    waits for the end of pipes that were never there.
+
+    Args:
+        starting: The start.
+        undo: Called with what was started for nobody.
+    """
+    task = asyncio.ensure_future(starting)
+
+    def unwanted(done: asyncio.Future[T]) -> None:
+        if not done.cancelled() and done.exception() is None:
+            undo(done.result())
+
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(unwanted)
+        await asyncio.wait([task])
+        raise
+
+
+def _abandon(transport: asyncio.SubprocessTransport) -> None:
+    kill_group(transport.get_pid())
+    transport.close()
 
 
 async def _start(
