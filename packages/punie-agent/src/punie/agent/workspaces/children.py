@@ -142,6 +142,11 @@ async def start_child(
         limit=LONGEST_LINE,
         start_new_session=True,
     )
-    process = await begun(starting, lambda unwanted: kill_group(unwanted.pid))
+    process = await begun(starting, _killed)
     started(process.pid)
     return Child(process, ended)
+
+
+async def _killed(process: asyncio.subprocess.Process) -> None:
+    kill_group(process.pid)
+    await process.wait()

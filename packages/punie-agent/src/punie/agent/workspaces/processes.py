@@ -105,7 +105,7 @@ async def run_group(
     """
     capture = _Capture(limit, on_output)
     starting = _start(argv, capture, cwd=cwd, env=env, merge=merge)
-    transport = await begun(starting, _abandon)
+    transport = await begun(starting, lambda unwanted: _end(unwanted, capture))
     group = transport.get_pid()
     timed_out = False
     try:
@@ -121,7 +121,9 @@ async def run_group(
     return Output(code, capture.text(1), capture.text(2), timed_out, capture.truncated)
 
 
-async def begun(starting: Coroutine[Any, Any, T], undo: Callable[[T], None]) -> T:
+async def begun(
+    starting: Coroutine[Any, Any, T], undo: Callable[[T], Coroutine[Any, Any, object]]
+) -> T:
     """Wait until a program has started, and let no cancellation into the start itself.
 
     asyncio of Python 3.11 never returns from a start that is cancelled while it connects the pipes: it
@@ -129,25 +131,24 @@ async def begun(starting: Coroutine[Any, Any, T], undo: Callable[[T], None]) -> 
 
     Args:
         starting: The start.
-        undo: Called with what was started for nobody.
+        undo: Ends what was started for nobody.
     """
     task = asyncio.ensure_future(starting)
-
-    def unwanted(done: asyncio.Future[T]) -> None:
-        if not done.cancelled() and done.exception() is None:
-            undo(done.result())
-
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        task.add_done_callback(unwanted)
-        await asyncio.wait([task])
+        await asyncio.wait([asyncio.ensure_future(_undone(task, undo))])
         raise
 
 
-def _abandon(transport: asyncio.SubprocessTransport) -> None:
-    kill_group(transport.get_pid())
-    transport.close()
+async def _undone(
+    task: asyncio.Future[T], undo: Callable[[T], Coroutine[Any, Any, object]]
+) -> None:
+    try:
+        started = await task
+    except (OSError, ValueError):
+        return
+    await undo(started)
 
 
 async def _start(
