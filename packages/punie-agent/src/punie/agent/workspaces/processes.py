@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -137,7 +138,10 @@ async def begun(
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([asyncio.ensure_future(_undone(task, undo))])
+        ending = asyncio.ensure_future(_undone(task, undo))
+        while not ending.done():  # also when who waits is cancelled a second time
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([ending])
         raise
 
 
