@@ -145,6 +145,17 @@ async def test_a_call_can_be_cancelled_and_the_server_goes_on(
     assert (await call(tools, where, "a_add", a=1, b=2)).text == "3"
 
 
+async def test_who_waits_for_a_server_is_told_when_it_is_hung_up_on(
+    connected: Callable[..., Any], server: McpServer
+) -> None:
+    servers, tools, where = await connected(server)
+    waiting = asyncio.ensure_future(call(tools, where, "a_wait"))
+    assert (await call(tools, where, "a_add", a=1, b=1)).text == "2"
+    await servers.aclose()
+    result = await waiting
+    assert not result.ok
+
+
 async def test_variables_reach_the_server_and_it_dies_with_the_session(
     connected: Callable[..., Any],
 ) -> None:

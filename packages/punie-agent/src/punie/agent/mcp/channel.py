@@ -9,7 +9,7 @@ Source:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
@@ -94,8 +94,7 @@ class StdioChannel:
         if self._child is not None:
             await self._child.aclose(patience=GOODBYE)
         if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.wait([self._reading])
+            await ended({self._reading})
 
     async def _read(self, child: Child, receive: Receive) -> None:
         try:
@@ -112,6 +111,14 @@ class StdioChannel:
 
 def _ended(child: Child) -> str:
     return f"it ended: {child.last_words}" if child.last_words else "it ended"
+
+
+async def ended(tasks: Iterable[asyncio.Future[None]]) -> None:
+    """Cancel tasks and wait until they are over: what is still being sent must not outlive its connection."""
+    running = tuple(tasks)
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
 
 
 class HttpChannel:
@@ -141,8 +148,7 @@ class HttpChannel:
 
     async def aclose(self) -> None:
         """End the session."""
-        for posting in self._posting:
-            posting.cancel()
+        await ended(self._posting)
         if self._http is not None:
             if self._session:
                 await self._end_session(self._http)
@@ -241,8 +247,7 @@ class SseChannel:
     async def aclose(self) -> None:
         """Hang up."""
         if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.wait([self._reading])
+            await ended({self._reading})
         if self._address.done() and not self._address.cancelled():
             self._address.exception()
         if self._http is not None:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 from msgspec import Struct
 
-from punie.agent.mcp.channel import Channel, HttpChannel, ServerLostError, open_channel
+from punie.agent.mcp.channel import Channel, HttpChannel, ServerLostError, ended, open_channel
 from punie.agent.mcp.server import McpServer
 from punie.agent.workspaces.base import ProgramMissingError, Workspace
 
@@ -152,9 +152,9 @@ class Client:
 
     async def aclose(self) -> None:
         """Hang up, and end the server's processes; never fails."""
+        await ended(self._answering)
         await self._channel.aclose()
-        for answering in self._answering:
-            answering.cancel()
+        self._receive(ServerLostError("it was closed"))
 
     async def _greet(self) -> None:
         about = {"name": "punie", "title": "Punie", "version": version("punie-agent")}
