@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from punie.train.errors import TrainError
+from punie.train.files import as_json, write_whole
 
 _PACKAGES = (
     "punie-train",
@@ -96,9 +97,7 @@ def make(
 
 def write(manifest: Manifest, path: Path) -> None:
     """Write a manifest in one step."""
-    partial = path.with_name(f"partial-{path.name}")
-    partial.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
-    Path(partial).replace(path)
+    write_whole(path, as_json(manifest))
 
 
 def read(path: Path) -> Manifest | None:

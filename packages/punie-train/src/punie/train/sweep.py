@@ -17,6 +17,7 @@ import msgspec
 
 from punie.train import manifest, pipeline
 from punie.train.errors import PhaseError, TrainError
+from punie.train.files import write_whole
 from punie.train.ledger import Rate, percent
 from punie.train.phases.spec import Phase
 from punie.train.stages import fit
@@ -112,14 +113,8 @@ def run(phase: Phase, over: Sequence[str], folder: Path, *, say: Say, done: Say)
         done(f"{point.name} ({number} of {len(points)})")
         others = [folder / other.name for other in points if other.name != point.name]
         pipeline.run_stages(point.phase, folder / point.name, say=say, done=done, others=others)
-        _write(table(points, folder), folder / TABLE)
+        write_whole(folder / TABLE, table(points, folder).encode())
     return table(points, folder)
-
-
-def _write(text: str, path: Path) -> None:
-    partial = path.with_name(f"partial-{path.name}")
-    partial.write_text(text, encoding="utf-8")
-    Path(partial).replace(path)
 
 
 def table(points: Sequence[Point], folder: Path) -> str:

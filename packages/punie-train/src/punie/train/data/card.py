@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from punie.train.data.example import Example
+from punie.train.files import write_whole
 
 if TYPE_CHECKING:
     from punie.train.phases.spec import Phase
@@ -24,9 +25,7 @@ def write(
         figures: What the checks counted, and under `traces` what became of the traces.
         path: The Markdown file.
     """
-    partial = path.with_name(f"partial-{path.name}")
-    partial.write_text(_text(phase, examples, figures), encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, _text(phase, examples, figures).encode())
 
 
 def _text(phase: Phase, examples: Sequence[Example], figures: Mapping[str, Any]) -> str:

@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
+
+from punie.train.files import write_whole
 
 WINDOW = 20
 """Steps of the mean."""
@@ -39,6 +42,6 @@ def draw(losses: Sequence[float], scores: Sequence[float], path: Path, *, every:
     right.set_ylabel("share of held-out cases that is right")
     right.set_ylim(0, 1)
     figure.legend(frameon=False, loc="upper center", ncols=3)
-    partial = path.with_name(f"partial-{path.name}")
-    FigureCanvasAgg(figure).print_png(str(partial), metadata={"Software": None})
-    partial.replace(path)
+    drawn = BytesIO()
+    FigureCanvasAgg(figure).print_png(drawn, metadata={"Software": None})
+    write_whole(path, drawn.getvalue())

@@ -14,6 +14,7 @@ from punie.train import ledger
 from punie.train.backends import memory
 from punie.train.data.example import load as load_examples
 from punie.train.errors import GateError, TrainError
+from punie.train.files import as_json, write_whole
 from punie.train.phases.spec import NO_ADAPTER, Phase
 from punie.train.stages import bases, curves, prepare
 from punie.train.stages.base import Outcome, Work
@@ -101,10 +102,7 @@ def evaluate(work: Work) -> Outcome:
     start = time.monotonic()
     report = asyncio.run(_evaluate(work))
     seconds = time.monotonic() - start
-    path = work.path(REPORT)
-    partial = path.with_name(f"partial-{path.name}")
-    partial.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
-    Path(partial).replace(path)
+    write_whole(work.path(REPORT), as_json(report))
     phase = work.phase
     ledger.append(
         work.folder.parent / ledger.LEDGER,

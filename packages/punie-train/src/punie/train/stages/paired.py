@@ -10,6 +10,7 @@ import msgspec
 
 from punie.train import manifest
 from punie.train.errors import GateError, TrainError
+from punie.train.files import as_json, write_whole
 from punie.train.phases.spec import Phase
 from punie.train.stages import fit
 from punie.train.stages.base import Outcome, Work
@@ -52,10 +53,7 @@ def _fingerprint(model: str) -> str:
 def compare(work: Work) -> Outcome:
     """Ask both models all suites."""
     report = asyncio.run(_compare(work))
-    path = work.path(PAIRED)
-    partial = path.with_name(f"partial-{path.name}")
-    partial.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
-    partial.replace(path)
+    write_whole(work.path(PAIRED), as_json(report))
     figures = {one.suite: {"difference": one.difference, "ci95": one.ci95} for one in report.pairs}
     return Outcome(outputs=(PAIRED,), figures=figures)
 

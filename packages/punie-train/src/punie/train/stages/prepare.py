@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import msgspec
 
@@ -15,6 +14,7 @@ from punie.train.data.render import Renderer
 from punie.train.data.tokens import DIRECT, Tokens
 from punie.train.errors import EmptyTargetError
 from punie.train.evals.case import suite
+from punie.train.files import as_lines, write_whole
 from punie.train.phases.spec import Phase
 from punie.train.stages import bases
 from punie.train.stages.base import Outcome, Work, wordings
@@ -61,7 +61,7 @@ def generate(work: Work) -> Outcome:
     if data.traces is not None:
         examples, learnt = _learned(work, made.examples)
         figures["traces"] = msgspec.to_builtins(learnt)
-    _write(examples, work.path(EXAMPLES))
+    write_whole(work.path(EXAMPLES), as_lines(examples))
     card.write(work.phase, examples, figures, work.path(CARD))
     return Outcome(outputs=(EXAMPLES, CARD), figures=figures)
 
@@ -141,9 +141,3 @@ def _renderer(work: Work) -> Renderer:
         max_tokens=phase.max_tokens,
         trace_weight=1.0 if learnt is None else learnt.weight,
     )
-
-
-def _write(examples: list[Example], path: Path) -> None:
-    partial = path.with_name(f"partial-{path.name}")
-    partial.write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in examples))
-    Path(partial).replace(path)

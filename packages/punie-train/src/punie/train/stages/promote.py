@@ -11,6 +11,7 @@ import msgspec
 
 from punie.train import manifest
 from punie.train.errors import TrainError
+from punie.train.files import as_json
 from punie.train.stages import fit, paired
 from punie.train.stages.base import Work
 
@@ -77,7 +78,7 @@ def _manifest(work: Work) -> bytes:
         for name in sorted(work.folder.glob("*.manifest.json"))
     }
     told = {"phase": msgspec.to_builtins(work.phase), "stages": stages}
-    return msgspec.json.format(msgspec.json.encode(told)) + b"\n"
+    return as_json(told)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from punie.agent.tools import catalog, results
 from punie.agent.tools.base import Call
 from punie.agent.workspaces.base import Workspace
 from punie.train.data.example import read_lines
+from punie.train.files import as_lines, write_whole
 
 
 class Recorded(Struct, frozen=True, kw_only=True):
@@ -67,9 +68,7 @@ async def record(
 
 def save(recorded: Sequence[Recorded], path: Path) -> None:
     """Write results in one step."""
-    partial = path.with_name(f"partial-{path.name}")
-    partial.write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in recorded))
-    Path(partial).replace(path)
+    write_whole(path, as_lines(recorded))
 
 
 def load(path: Path) -> list[Recorded]:
