@@ -1,11 +1,13 @@
-"""Files that are there whole or not at all, also after `kill -9`, and the two shapes of JSON in them.
+"""Files and folders that are there whole or not at all, also after `kill -9`, and the JSON in them.
 
 What mlx writes itself is in `backends.weights`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import shutil
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 import msgspec
@@ -24,6 +26,32 @@ def write_whole(path: Path, data: bytes) -> None:
     partial = path.with_name(f"partial-{path.name}")
     partial.write_bytes(data)
     partial.replace(path)
+
+
+@contextlib.contextmanager
+def replacing(folder: Path) -> Generator[Path]:
+    """Give an empty folder; what is made in it takes the place of another, or goes again.
+
+    Args:
+        folder: Replaced; what was there stays whole until all is made.
+
+    Yields:
+        The folder to fill, beside it.
+    """
+    partial = folder.with_name(f"partial-{folder.name}")
+    before = folder.with_name(f"before-{folder.name}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)  # it would hold the room that is missing
+        raise
+    if folder.exists():
+        shutil.rmtree(before, ignore_errors=True)
+        folder.rename(before)
+    partial.replace(folder)
+    shutil.rmtree(before, ignore_errors=True)
 
 
 def as_json(value: object) -> bytes:

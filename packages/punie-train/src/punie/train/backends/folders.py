@@ -14,7 +14,7 @@ import contextlib
 import functools
 import shutil
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from mlx_lm.utils import (
 from punie.train.backends.weights import check_whole, not_written
 from punie.train.data.tokens import Tokens
 from punie.train.errors import TrainError
+from punie.train.files import replacing
 from punie.train.phases.spec import Quantize
 
 SPEC = "punie.toml"
@@ -133,7 +134,7 @@ def _open(folder: Path) -> tuple[Any, dict[str, Any]]:
 
 
 def _write(model: Any, config: dict[str, Any], source: Path, target: Path) -> None:
-    with _replacing(target) as partial:
+    with replacing(target) as partial:
         try:
             save_model(partial, model)
         except RuntimeError as error:
@@ -144,17 +145,3 @@ def _write(model: Any, config: dict[str, Any], source: Path, target: Path) -> No
         for file in source.iterdir():
             if file.is_file() and file.suffix != ".safetensors" and file.name not in _OWN:
                 shutil.copyfile(file, partial / file.name)
-
-
-@contextlib.contextmanager
-def _replacing(target: Path) -> Generator[Path]:
-    partial = target.with_name(f"partial-{target.name}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)  # it would hold the room that is missing
-        raise
-    shutil.rmtree(target, ignore_errors=True)
-    partial.rename(target)

@@ -6,7 +6,6 @@ serving sends. Nothing is downloaded but the embedded model.
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from msgspec import Struct
 from punie.agent.models.spec import ModelSpec
 from punie.train import manifest
 from punie.train.errors import PhaseError
+from punie.train.files import replacing
 from punie.train.phases.spec import Phase, Shape
 
 RANDOM = "base"
@@ -167,10 +167,8 @@ def _random(folder: Path) -> Path:
     from punie.agent.testing.tiny_model import make_tiny_model
 
     if not (folder / "config.json").is_file():
-        partial = folder.with_name(f"partial-{folder.name}")
-        shutil.rmtree(partial, ignore_errors=True)
-        make_tiny_model(partial)
-        partial.rename(folder)
+        with replacing(folder) as partial:
+            make_tiny_model(partial)
     return folder
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-from collections.abc import Generator
 from pathlib import Path
 
 import msgspec
 
 from punie.train import manifest
 from punie.train.errors import TrainError
-from punie.train.files import as_json
+from punie.train.files import as_json, replacing
 from punie.train.stages import fit, paired
 from punie.train.stages.base import Work
 
@@ -47,11 +45,13 @@ def promote(work: Work, to: Path) -> None:
     """
     check_gates(work)
     folder = fit.served_folder(work)
-    with _replacing(to) as partial:
+    if to.exists() and any(to.iterdir()) and not any((to / name).exists() for name in _OURS):
+        raise TrainError(f"{to} holds something else than a model: promote to a new folder")
+    with replacing(to) as partial:
         if folder is None:
             _adapter(work, partial)
         elif (folder / "config.json").is_file():
-            shutil.copytree(folder, partial)
+            shutil.copytree(folder, partial, dirs_exist_ok=True)
         else:
             raise TrainError(
                 f"{folder} holds no model: run `punie-train run {work.phase.name}` first"
@@ -79,24 +79,3 @@ def _manifest(work: Work) -> bytes:
     }
     told = {"phase": msgspec.to_builtins(work.phase), "stages": stages}
     return as_json(told)
-
-
-@contextlib.contextmanager
-def _replacing(target: Path) -> Generator[Path]:
-    """Give a name beside the target; what is made there takes its place, or goes again."""
-    if target.exists() and any(target.iterdir()) and not any((target / n).exists() for n in _OURS):
-        raise TrainError(f"{target} holds something else than a model: promote to a new folder")
-    partial = target.with_name(f"partial-{target.name}")
-    before = target.with_name(f"before-{target.name}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        yield partial
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    if target.exists():  # whole until the new one is there
-        shutil.rmtree(before, ignore_errors=True)
-        target.rename(before)
-    partial.replace(target)
-    shutil.rmtree(before, ignore_errors=True)
