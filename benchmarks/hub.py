@@ -46,6 +46,7 @@ from hub_rig import (
     serving,
     serving_in,
     settled,
+    spread,
 )
 
 from punie.http.testing import Puppet
@@ -147,11 +148,7 @@ async def approvals(hub: Hub) -> list[Figure]:
             took.append(1000 * (time.perf_counter() - began))
             (await answering).close()
         await puppet.aclose()
-    took.sort()
-    return [
-        Figure(f"answer to agent, p50 (n={APPROVALS})", percentile(took, 50), "ms"),
-        Figure("answer to agent, p99", percentile(took, 99), "ms", 50),
-    ]
+    return spread("answer to agent", took, at=99, aim=50)
 
 
 async def tools(hub: Hub) -> list[Figure]:
@@ -177,11 +174,7 @@ async def tools(hub: Hub) -> list[Figure]:
                 async for line in response.content:
                     if b'"stopReason"' in line and line.startswith(b'data: {"seq"'):
                         break
-    took.sort()
-    return [
-        Figure(f"answer to tool started, p50 (n={TOOLS})", percentile(took, 50), "ms"),
-        Figure("answer to tool started, p99", percentile(took, 99), "ms", 50),
-    ]
+    return spread("answer to tool started", took, at=99, aim=50)
 
 
 def comeback() -> list[Figure]:
@@ -202,11 +195,7 @@ def comeback() -> list[Figure]:
                     if number:  # the first time it had never been attached
                         took.append(time.perf_counter() - began)
                     os.kill(hub.pid, signal.SIGKILL)
-    took.sort()
-    return [
-        Figure(f"hub is back to agent is back, p50 (n={COMEBACKS})", percentile(took, 50), "s"),
-        Figure("hub is back to agent is back, slowest", took[-1], "s", 3),
-    ]
+    return spread("hub is back to agent is back", took, at=100, aim=3, unit="s")
 
 
 async def states(hub: Hub) -> list[Figure]:
@@ -224,11 +213,7 @@ async def states(hub: Hub) -> list[Figure]:
                     break
             took.append(1000 * (time.perf_counter() - began))
         await puppet.aclose()
-    took.sort()
-    return [
-        Figure(f"state to page, p50 (n={CHANGES})", percentile(took, 50), "ms"),
-        Figure("state to page, p95", percentile(took, 95), "ms", 100),
-    ]
+    return spread("state to page", took, at=95, aim=100)
 
 
 async def live(hub: Hub) -> list[Figure]:
@@ -270,11 +255,7 @@ async def opening(hub: Hub) -> list[Figure]:
                 await response.read()
             took.append(1000 * (time.perf_counter() - began))
         await puppet.aclose()
-    took.sort()
-    return [
-        Figure(f"opening {EVENTS} events, p50 (n=20)", percentile(took, 50), "ms"),
-        Figure("opening, slowest", took[-1], "ms", 300),
-    ]
+    return spread(f"opening {EVENTS} events", took, at=100, aim=300)
 
 
 async def idle(hub: Hub) -> list[Figure]:

@@ -221,6 +221,16 @@ async def kept(http: aiohttp.ClientSession, count: int) -> int:
     raise RuntimeError("the stream ended")
 
 
+def spread(what: str, took: list[float], *, at: int, aim: float, unit: str = "ms") -> list[Figure]:
+    """Give the median of measurements, and the percentile that has an aim; 100 is the slowest."""
+    ordered = sorted(took)
+    high = "slowest" if at == 100 else f"p{at}"
+    return [
+        Figure(f"{what}, p50 (n={len(took)})", percentile(ordered, 50), unit),
+        Figure(f"{what}, {high}", percentile(ordered, at), unit, aim),
+    ]
+
+
 def percentile(ordered: list[float], percent: float) -> float:
     """Of values in order: the smallest that so many percent do not exceed."""
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]

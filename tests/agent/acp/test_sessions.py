@@ -35,6 +35,22 @@ def hello(process: Any) -> Any:
     return process.ask("initialize", {"protocolVersion": 1, "clientCapabilities": {}})
 
 
+def greeted(start: Start) -> Any:
+    """Start a process that has shaken hands."""
+    process = start()
+    hello(process)
+    return process
+
+
+def asking(start: Start, project: Path) -> tuple[Any, str]:
+    """Start a process, and a session in it that waits for an approval to write `b.txt`."""
+    process = start()
+    session_id = process.open(project)
+    process.prompt(session_id, "write b.txt text")
+    process.until(method="session/request_permission")
+    return process, session_id
+
+
 def updates(process: Any, kind: str) -> list[dict[str, Any]]:
     found = (line.get("params", {}).get("update", {}) for line in process.lines)
     return [update for update in found if update.get("sessionUpdate") == kind]
@@ -64,8 +80,7 @@ def test_the_history_comes_before_the_answer_of_session_load(start: Start, proje
     session_id = first.open(project)
     first.until(id=first.prompt(session_id, "read a.txt"))
     first.kill()
-    second = start()
-    hello(second)
+    second = greeted(start)
     before = len(second.lines)
     answer = load(second, session_id, project)
     replayed, last = second.lines[before:-1], second.lines[-1]
@@ -91,8 +106,7 @@ def test_resuming_tells_no_history_and_the_conversation_goes_on(
     session_id = first.open(project)
     first.until(id=first.prompt(session_id, "read a.txt"))
     first.kill()
-    second = start()
-    hello(second)
+    second = greeted(start)
     second.ask("session/resume", {"sessionId": session_id, "cwd": str(project), "mcpServers": []})
     assert not updates(second, "user_message_chunk")
     second.until(id=second.prompt(session_id, "read a.txt"))
@@ -108,8 +122,7 @@ def test_an_approval_that_was_open_at_a_kill_is_asked_again_after_loading(
     asked = first.until(method="session/request_permission")
     first.kill()
     assert not (project / "b.txt").exists()
-    second = start()
-    hello(second)
+    second = greeted(start)
     load(second, session_id, project)
     again = allow(second)
     assert again["params"]["toolCall"]["title"] == asked["params"]["toolCall"]["title"]
@@ -124,13 +137,9 @@ def test_an_approval_that_was_open_at_a_kill_is_asked_again_after_loading(
 def test_an_approval_that_was_open_is_asked_again_after_resuming_too(
     start: Start, project: Path
 ) -> None:
-    first = start()
-    session_id = first.open(project)
-    first.prompt(session_id, "write b.txt text")
-    first.until(method="session/request_permission")
+    first, session_id = asking(start, project)
     first.kill()
-    second = start()
-    hello(second)
+    second = greeted(start)
     second.ask("session/resume", {"sessionId": session_id, "cwd": str(project), "mcpServers": []})
     allow(second)
     while not text(second):
@@ -142,18 +151,14 @@ def test_an_approval_that_was_open_is_asked_again_after_resuming_too(
 def test_an_approval_that_was_open_when_the_ide_was_closed_is_asked_again(
     start: Start, project: Path, how: str
 ) -> None:
-    first = start()
-    session_id = first.open(project)
-    first.prompt(session_id, "write b.txt text")
-    first.until(method="session/request_permission")
+    first, session_id = asking(start, project)
     if how == "eof":
         first.child.stdin.close()
     else:
         first.child.send_signal(signal.SIGTERM)
     assert first.child.wait(timeout=30) == 0
     assert not (project / "b.txt").exists()
-    second = start()
-    hello(second)
+    second = greeted(start)
     load(second, session_id, project)
     allow(second)
     while not text(second):
@@ -164,13 +169,9 @@ def test_an_approval_that_was_open_when_the_ide_was_closed_is_asked_again(
 def test_a_question_asked_again_can_be_cancelled_and_the_session_goes_on(
     start: Start, project: Path
 ) -> None:
-    first = start()
-    session_id = first.open(project)
-    first.prompt(session_id, "write b.txt text")
-    first.until(method="session/request_permission")
+    first, session_id = asking(start, project)
     first.kill()
-    second = start()
-    hello(second)
+    second = greeted(start)
     load(second, session_id, project)
     question = second.until(method="session/request_permission")
     second.notify("session/cancel", {"sessionId": session_id})
@@ -187,8 +188,7 @@ def test_a_turn_that_was_cut_off_says_so_when_it_is_loaded(start: Start, project
     while not text(first):
         first.read()
     first.kill()
-    second = start()
-    hello(second)
+    second = greeted(start)
     load(second, session_id, project)
     assert text(second).startswith(text(first))
     said = "".join(u["content"]["text"] for u in updates(second, "agent_thought_chunk"))
@@ -251,8 +251,7 @@ def test_the_process_takes_over_what_a_killed_one_had_open(start: Start, project
     first.until(id=first.prompt(session_id, "read a.txt"))
     os.kill(first.child.pid, signal.SIGKILL)
     first.child.wait()
-    second = start()
-    hello(second)
+    second = greeted(start)
     load(second, session_id, project)
     assert [one["content"]["text"] for one in updates(second, "user_message_chunk")] == [
         "read a.txt"
