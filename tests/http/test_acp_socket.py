@@ -228,6 +228,7 @@ async def test_prompts_of_clients_and_pages_wait_in_one_line(
             person.chosen.put_nowait("reject_once")
             await person.until(lambda: "Hello from Punie" in person.text)
             await person.until_idle()
+        assert not running.hub.prompts.of(key)
 
 
 async def test_cancelling_stops_the_turn_and_drops_what_waits(

@@ -123,6 +123,8 @@ async def test_sessions_that_open_and_close_later_are_announced(
         await until(lambda: [s for s in hub.sessions.all() if s.attached])
         await host.sessions.close(session.id)
         await until(lambda: hub.sessions.all()[0].closed)
+        (one,) = hub.sessions.all()
+        assert one.closed
 
 
 async def test_sessions_of_long_ago_are_not_opened_for_the_hub(

@@ -150,6 +150,7 @@ async def test_the_card_closes_when_the_ide_answers_first(page: Any, attached: A
         await page.wait_for_selector(".card >> text=May I?")
         asked.cancel()
         await page.wait_for_selector("text=Nobody needs you.")
+        assert await page.locator(".card").count() == 0
 
 
 async def test_what_is_asked_in_the_ide_alone_is_told(page: Any, attached: Any) -> None:

@@ -150,6 +150,7 @@ async def test_search_finds_what_was_said(page: Any, running: Any) -> None:
     await page.wait_for_selector(".hits mark >> text=marmalade")
     await page.click(".hits a")
     await page.wait_for_selector(".item.user >> text=tell me of marmalade")
+    assert await page.evaluate("location.hash") == f"#/s/{session}"
 
 
 async def test_who_answered_what_is_told(page: Any) -> None:
