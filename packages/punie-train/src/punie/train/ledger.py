@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -92,7 +92,7 @@ def to_markdown(entries: Sequence[Entry], *, phases: Mapping[str, str]) -> str:
         head = ["Date", "Phase", "Model", "Fingerprint", "n", *names, "s per case", "Commit"]
         rows = [_row(entry, names) for entry in chosen]
         parts.append(f"## {suite}\n")
-        parts.append("\n".join([_line(head), _line(["---"] * len(head)), *map(_line, rows)]) + "\n")
+        parts.append("\n".join(table(head, rows)) + "\n")
     missing = sorted(phases.keys() - {entry.phase for entry in entries})
     if missing:
         parts.append("## Not evaluated yet\n")
@@ -111,6 +111,11 @@ def _row(entry: Entry, names: Sequence[str]) -> list[str]:
         f"{entry.seconds / entry.n:.2f}",
         f"`{entry.commit[:8]}`" if entry.commit else "-",
     ]
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Write a table, Markdown, one line each."""
+    return [_line(head), _line(["---"] * len(head)), *map(_line, rows)]
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 
-from punie.train import manifest, pipeline
+from punie.train import ledger, manifest, pipeline
 from punie.train.errors import PhaseError, TrainError
 from punie.train.files import write_whole
 from punie.train.ledger import Rate, percent
@@ -131,12 +131,8 @@ def table(points: Sequence[Point], folder: Path) -> str:
     keys = list(points[0].values)
     rows = [(point, found) for point in points if (found := _found(folder / point.name))]
     head = [*keys, "n", "tool or answer", "exact", "MB", "bits per weight", "KL"]
-    lines = [_line(head), _line(["---"] * len(head))]
-    for point, found in rows:
-        shares = [percent(found.tool_or_answer), percent(found.exact)]
-        size = [_shown(found.figures.get(n)) for n in ("megabytes", "bits_per_weight", "kl")]
-        lines.append(_line([*point.values.values(), str(found.n), *shares, *size]))
-    return "\n".join([*lines, *_over_seeds(keys, rows)]) + "\n"
+    cells = [[*point.values.values(), *_cells(found)] for point, found in rows]
+    return "\n".join([*ledger.table(head, cells), *_over_seeds(keys, rows)]) + "\n"
 
 
 class _Found(NamedTuple):
@@ -144,6 +140,16 @@ class _Found(NamedTuple):
     tool_or_answer: Rate
     exact: Rate
     figures: dict[str, Any]
+
+
+def _cells(found: _Found) -> list[str]:
+    size = [found.figures.get(name) for name in ("megabytes", "bits_per_weight", "kl")]
+    return [
+        str(found.n),
+        percent(found.tool_or_answer),
+        percent(found.exact),
+        *("-" if figure is None else str(figure) for figure in size),
+    ]
 
 
 def _found(run: Path) -> _Found | None:
@@ -164,17 +170,8 @@ def _over_seeds(keys: Sequence[str], rows: Sequence[tuple[Point, _Found]]) -> li
     for point, found in rows:
         groups.setdefault(tuple(point.values[k] for k in fixed), []).append(found.exact.value)
     head = [*fixed, "runs", "exact: mean", "lowest", "highest"]
-    lines = ["", _line(head), _line(["---"] * len(head))]
+    cells: list[list[str]] = []
     for values, shares in groups.items():
         spread = (sum(shares) / len(shares), min(shares), max(shares))
-        shown = [f"{100 * share:.1f} %" for share in spread]
-        lines.append(_line([*values, str(len(shares)), *shown]))
-    return lines
-
-
-def _shown(figure: Any) -> str:
-    return "-" if figure is None else str(figure)
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+        cells.append([*values, str(len(shares)), *(f"{100 * share:.1f} %" for share in spread)])
+    return ["", *ledger.table(head, cells)]

@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 from punie.acp.errors import RequestError
 from punie.acp.schema import v2
 from punie.agent.events import ImageContent
+from punie.agent.markdown import fenced
 from punie.agent.workspaces.base import Workspace
 
 LARGEST = 10 * 1024 * 1024
@@ -125,7 +126,7 @@ class _Reading:
             what = resource.mime_type or "no text"
             self.quoted.append(f"`{where}` is {what}: its content was left out.")
         else:
-            self.quoted.append(f"`{where}` holds:\n\n{_fenced(text)}")
+            self.quoted.append(f"`{where}` holds:\n\n{fenced(text)}")
 
     def _image(self, data: str, mime_type: str, uri: str) -> None:
         size = _size(data)
@@ -177,10 +178,3 @@ def _decoded(blob: str) -> str | None:
     except ValueError:
         return None
     return None if "\0" in text else text
-
-
-def _fenced(text: str) -> str:
-    fence = "```"
-    while fence in text:
-        fence += "`"
-    return f"{fence}\n{text}\n{fence}"

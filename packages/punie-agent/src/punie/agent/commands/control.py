@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from punie.agent.commands.base import Desk, said
 from punie.agent.errors import UndoError
+from punie.agent.markdown import fenced
 from punie.agent.permissions.policy import MODE_DESCRIPTIONS
 from punie.agent.permissions.remembered import Remembered
 from punie.agent.permissions.rules import Rules
@@ -49,7 +49,7 @@ def changes(desk: Desk, argument: str) -> Reply:
             raise UndoError("This session keeps nothing of what it changes.")
         found = await checkpoints.compared(argument)
         if argument and found[0].diff:
-            return f"{_changed(found[0])}\n\n{_fenced(found[0].diff)}"
+            return f"{_changed(found[0])}\n\n{fenced(found[0].diff, 'diff')}"
         return "\n".join(["Changed last:", "", *(f"- {_changed(one)}" for one in found)])
 
     return said(answer)
@@ -59,12 +59,6 @@ def _changed(one: Compared) -> str:
     counts = f" (+{one.added} -{one.removed})" if one.diff else ""
     back = f"`/undo {one.name}` takes it back" if one.kept else "too large to be taken back"
     return f"`{one.name}` {one.state}{counts}: {back}"
-
-
-def _fenced(text: str) -> str:
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}diff\n{text}\n{fence}"
 
 
 def _rules(rules: Rules) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +22,7 @@ from punie.agent.events import (
     ToolContent,
     UserMessage,
 )
+from punie.agent.markdown import fenced
 from punie.agent.sessions.replay import replay
 from punie.agent.sessions.store import Stored
 
@@ -110,7 +110,7 @@ def _call(call: ToolCallUpdate) -> str:
 def _content(content: ToolContent) -> str:
     match content:
         case TextContent(text=text):
-            return _fenced(text)
+            return fenced(text.rstrip())
         case DiffContent(path=path, old_text=old, new_text=new):
             import difflib
 
@@ -121,12 +121,6 @@ def _content(content: ToolContent) -> str:
                 path,
                 lineterm="",
             )
-            return _fenced("\n".join(lines), "diff")
+            return fenced("\n".join(lines).rstrip(), "diff")
         case TerminalContent(terminal_id=terminal_id):
             return f"(in the editor's terminal `{terminal_id}`)"
-
-
-def _fenced(text: str, language: str = "") -> str:
-    longest = max((len(found) for found in re.findall(r"`{3,}", text)), default=2)
-    fence = "`" * (longest + 1)
-    return f"{fence}{language}\n{text.rstrip()}\n{fence}"
