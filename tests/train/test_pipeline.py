@@ -51,6 +51,14 @@ def test_the_phases_of_the_first_punie_are_data(
     assert (phase.schedule.lr, phase.lora.rank, phase.lora.scale) == (1e-4, 8, 20.0)
 
 
+def test_a_phase_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
+    shipped = resources.files("punie.train.phases") / "smoke.toml"
+    (tmp_path / "mine.toml").write_bytes(shipped.read_bytes().replace(b'"smoke"', b'"mine"', 1))
+    assert load_phase(str(tmp_path / "mine.toml")).name == "mine"
+    with pytest.raises(PhaseError, match=r"cannot read the phase .*other.toml: No such file"):
+        load_phase(str(tmp_path / "other.toml"))
+
+
 def test_an_unknown_phase_or_stage_is_an_error() -> None:
     with pytest.raises(PhaseError, match="known are embedded"):
         load_phase("nope")
