@@ -15,6 +15,7 @@ import pytest
 from punie.train.errors import PhaseError
 from punie.train.phases import load_phase
 from punie.train.phases.spec import Serving
+from punie.train.rounding import Roundings
 from punie.train.stages.bases import base_folder
 
 PROGRAM = "from punie.train.cli import main; main()"
@@ -74,6 +75,32 @@ def test_the_ledger_names_what_answered_and_the_tracker_shows_it(done: Path) -> 
     missing = tracker.partition("## Not evaluated yet")[2]
     assert "`phase8`: Qwen3-Coder 30B-A3B" in missing
     assert "`smoke`" not in missing
+
+
+def test_each_number_of_bits_is_set_against_the_unrounded_model(done: Path) -> None:
+    before = set(artefacts(done))
+    bits = punie_train(
+        "bits", "smoke", "--bits", "8", "--bits", "3", "--group-size", "32", cwd=done
+    )
+    assert bits.returncode == 0, bits.stderr
+    report = msgspec.json.decode((done / "runs/smoke/bits.json").read_bytes(), type=Roundings)
+    fine, coarse = report.models
+    assert (report.n, report.compared, fine.bits, coarse.bits) == (150, 150, 8, 3)
+    assert 0 < fine.kl < coarse.kl
+    assert fine.size > coarse.size
+    assert fine.bits_per_weight - coarse.bits_per_weight == pytest.approx(5, abs=0.1)
+    assert [line.split(" | ")[0] for line in bits.stdout.splitlines()[2:5]] == [
+        "| 16",
+        "| 8",
+        "| 3",
+    ]
+    assert set(artefacts(done)) - before == {"runs/smoke/bits.json"}
+
+
+def test_bits_of_what_is_not_trained_yet_is_an_error(tmp_path: Path) -> None:
+    bits = punie_train("bits", "smoke", cwd=tmp_path)
+    assert bits.returncode == 1
+    assert "punie-train run smoke" in bits.stderr
 
 
 def test_what_was_made_can_be_timed(done: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from punie.train import ledger
 from punie.train.errors import TrainError
 from punie.train.phases.spec import Phase
 from punie.train.stages import bases, fit
@@ -121,16 +122,12 @@ def _form(name: str, runs: Sequence[Any], fused: Sequence[Any]) -> Form:
 
 def to_text(forms: Sequence[Form], *, rounds: int) -> str:
     """Write the forms for people, Markdown."""
-    lines = [
-        "| form | tokens read/s | tokens written/s | written, against fused |",
-        "|---|---|---|---|",
-        *(
-            f"| {one.name} | {_shown(one.prompt, 1)} | {_shown(one.generated, 1)} "
-            f"| {_shown(one.against_fused, 2)} |"
-            for one in forms
-        ),
-        f"\nmedians of {rounds} rounds, 95 % intervals",
+    head = ["form", "tokens read/s", "tokens written/s", "written, against fused"]
+    rows = [
+        [one.name, _shown(one.prompt, 1), _shown(one.generated, 1), _shown(one.against_fused, 2)]
+        for one in forms
     ]
+    lines = [*ledger.table(head, rows), f"\nmedians of {rounds} rounds, 95 % intervals"]
     return "\n".join(lines)
 
 

@@ -158,6 +158,31 @@ def bench(
 
 
 @train.command()
+@click.argument("phase")
+@_output
+@click.option(
+    "--bits", multiple=True, type=click.Choice(["8", "6", "5", "4", "3"]), help="All by default."
+)
+@click.option(
+    "--group-size", multiple=True, type=click.Choice(["32", "64", "128"]), help="64 by default."
+)
+def bits(
+    phase: str, output: Path | None, bits: tuple[str, ...], group_size: tuple[str, ...]
+) -> None:
+    """How few bits keep what PHASE has trained: size, divergence, right answers."""
+    from punie.train import rounding
+    from punie.train.phases import load_phase
+
+    chosen = load_phase(phase)
+    folder = output or Path("runs", chosen.name)
+    numbers = [int(one) for one in bits] or rounding.BITS
+    sizes = [int(one) for one in group_size] or [64]
+    with _Progress() as say:
+        found = rounding.run(chosen, folder, bits=numbers, group_sizes=sizes, say=say)
+    click.echo(rounding.to_text(found))
+
+
+@train.command()
 @click.argument("before", type=click.Path(file_okay=False, exists=True, path_type=Path))
 @click.argument("after", type=click.Path(file_okay=False, exists=True, path_type=Path))
 def compare(before: Path, after: Path) -> None:

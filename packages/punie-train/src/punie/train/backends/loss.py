@@ -157,7 +157,12 @@ def _logits_of(model: Any, batch: Batch, hidden: Any) -> Iterator[tuple[slice, A
 
 
 def share_right(model: Any, cases: Sequence[Tokens]) -> float:
-    """Score a model on held-out cases without generating: would greedy decoding say exactly this?
+    """Score a model on held-out cases as `right` does; the share, 0 to 1."""
+    return sum(right(model, cases)) / len(cases)
+
+
+def right(model: Any, cases: Sequence[Tokens]) -> list[bool]:
+    """Tell of each held-out case, without generating, whether greedy decoding would say exactly this.
 
     That every id is the likeliest after the right ones before it is the same as that generation
     from the prompt, unconstrained and at temperature 0, gives these ids.
@@ -168,13 +173,13 @@ def share_right(model: Any, cases: Sequence[Tokens]) -> float:
             call and is right when that is *not* the likeliest.
 
     Returns:
-        The share that is right, 0 to 1.
+        In the order of the cases.
     """
-    right = 0
-    by_length = sorted(cases, key=lambda case: len(case.ids))
+    found = [False] * len(cases)
+    by_length = sorted(range(len(cases)), key=lambda number: len(cases[number].ids))
     for start in range(0, len(by_length), SCORED):
-        rows = by_length[start : start + SCORED]
-        batch = collate(rows)
+        numbers = by_length[start : start + SCORED]
+        batch = collate([cases[number] for number in numbers])
         guesses: list[int] = []
         for _, logits in trained_logits(model, batch):
             guesses += logits.argmax(-1).tolist()
@@ -184,8 +189,9 @@ def share_right(model: Any, cases: Sequence[Tokens]) -> float:
             for row, guess, target in zip(row_of, guesses, batch.targets.tolist(), strict=True)
             if guess != target
         }
-        right += sum((row in wrong) == (case.kind == DIRECT) for row, case in enumerate(rows))
-    return right / len(cases)
+        for row, number in enumerate(numbers):
+            found[number] = (row in wrong) == (cases[number].kind == DIRECT)
+    return found
 
 
 def stock_hidden(model: Any, prefix: Any, ids: Any) -> Any:

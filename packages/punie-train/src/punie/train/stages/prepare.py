@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 
@@ -13,7 +14,7 @@ from punie.train.data.generators import harvest, results
 from punie.train.data.render import Renderer
 from punie.train.data.tokens import DIRECT, Tokens
 from punie.train.errors import EmptyTargetError
-from punie.train.evals.case import suite
+from punie.train.evals.case import Case, suite
 from punie.train.files import as_lines, write_whole
 from punie.train.phases.spec import Phase
 from punie.train.stages import bases
@@ -114,14 +115,22 @@ def tokens(work: Work, examples: list[Example]) -> list[Tokens]:
 
 
 def held_out(work: Work) -> list[Tokens]:
-    """Render the cases that a phase is evaluated on, as `backends.loss.share_right` takes them."""
-    renderer, evaluation = _renderer(work), work.phase.evaluation
+    """Render the cases that a phase is evaluated on, as `backends.loss.right` takes them."""
+    evaluation = work.phase.evaluation
+    return expected(work, suite(evaluation.suite)[: evaluation.cases or None])
+
+
+def expected(work: Work, cases: Sequence[Case]) -> list[Tokens]:
+    """Render cases with the call that is right, as `backends.loss.right` takes them."""
+    renderer = _renderer(work)
     rows: list[Tokens] = []
-    for case in suite(evaluation.suite)[: evaluation.cases or None]:
-        expected, arguments = case.expect.tool, case.expect.arguments
-        call = called(expected or _ANY_TOOL, {n: str(value) for n, value in arguments.items()})
-        row = renderer.tokens(example((said(case.prompt), call), provenance=case.id))
-        if expected is None:
+    for case in cases:
+        tool, arguments = case.expect.tool, case.expect.arguments
+        call = called(tool or _ANY_TOOL, {n: str(value) for n, value in arguments.items()})
+        earlier = [msgspec.structs.replace(one, trained=False) for one in case.earlier]
+        whole = example((*earlier, said(case.prompt), call), provenance=case.id)
+        row = renderer.tokens(whole)
+        if tool is None:
             start = trained_from(row) + 1
             row = Tokens(ids=row.ids[:start], weights=row.weights[:start], kind=DIRECT)
         rows.append(row)
