@@ -51,10 +51,22 @@ mlx.train(
     report=lambda _: None,
 )
 mlx.save_adapter(model, out, LoraSpec(rank=4))
-try:
-    machines.agree(rows[machines.rank :], done=0)
-except TrainError as error:
-    (out / "refused").write_text(str(error))
+
+def agree(name, rows=rows):
+    try:
+        machines.agree(rows, 0, model)
+    except TrainError as error:
+        (out / name).write_text(str(error))
+
+agree("alike")
+agree("other examples", rows[machines.rank :])
+agree("other targets", [
+    Tokens(ids=row.ids, weights=(*row.weights[:-1], 1.0 + machines.rank)) for row in rows
+])
+# One number of the frozen base, changed by one part in a thousand.
+norm = model.model.norm
+norm.weight = norm.weight + mx.array([0.001 * machines.rank] + [0.0] * (norm.weight.size - 1))
+agree("other weights")
 """
 
 
@@ -101,6 +113,13 @@ def test_two_processes_have_the_gradient_of_one_and_end_with_the_same_adapter(
     weights = "adapters.safetensors"
     assert (first / weights).read_bytes() == (second / weights).read_bytes()
     assert differ(first, alone, weights) < 1e-3
-    # Machines whose examples differ stop, all of them; one alone has nobody to differ from.
-    refused = [(folder / "refused").exists() for folder in (first, second, alone)]
-    assert refused == [True, True, False]
+    # Machines that differ stop, all of them; one alone has nobody to differ from.
+    for refused, what in (
+        ("other examples", "examples"),
+        ("other targets", "examples"),
+        ("other weights", "weights"),
+    ):
+        for folder in (first, second):
+            assert f"differ in their {what}:" in (folder / refused).read_text()
+        assert not (alone / refused).exists()
+    assert not [folder for folder in (first, second, alone) if (folder / "alike").exists()]

@@ -84,6 +84,30 @@ def site(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     thread.join()
 
 
+@pytest.fixture(params=["said", "unsaid"])
+def cutting(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A server that hangs up half-way the first time, with the length said before or not."""
+    told: list[str] = []
+
+    class Cut(_Quiet):
+        def do_GET(self) -> None:
+            whole = bool(told)
+            told.append(self.path)
+            self.send_response(200)
+            if request.param == "said":
+                self.send_header("Content-Length", str(len(CONTENT)))
+            self.end_headers()
+            self.wfile.write(CONTENT if whole else CONTENT[: len(CONTENT) // 2])
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Cut)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/tiny.gguf"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
 def _leftovers(cache: Path) -> list[str]:
     return sorted(path.name for path in cache.iterdir() if path.name != ".lock")
 
@@ -161,6 +185,17 @@ def test_an_interrupted_download_leaves_nothing(
     with pytest.raises(error):
         fetch(_weights(url=url), folder=tmp_path / "cache", on_progress=interrupt)
     assert _leftovers(tmp_path / "cache") == []
+
+
+def test_a_connection_cut_half_way_leaves_nothing_and_the_next_start_gets_all(
+    no_installer: None, cutting: str, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    with pytest.raises(ModelUnavailableError, match=r"failed|wrong checksum") as refused:
+        fetch(_weights(url=cutting), folder=cache)
+    assert "punie models pull" in str(refused.value)
+    assert _leftovers(cache) == []
+    assert fetch(_weights(url=cutting), folder=cache).read_bytes() == CONTENT
 
 
 def test_cancelling_ends_the_download(

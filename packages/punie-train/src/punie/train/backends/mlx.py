@@ -130,7 +130,7 @@ def train(
 
     done, losses, scores = checkpoints.restore(model, optimizer)
     machines = Machines()
-    machines.agree(rows, done)
+    machines.agree(rows, done, model)
     examples = 0
     start = time.monotonic()
     for step, group in enumerate(_steps(rows, schedule), 1):

@@ -18,7 +18,7 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
-from mlx.utils import tree_map
+from mlx.utils import tree_flatten, tree_map
 
 from punie.train.data.tokens import Tokens
 from punie.train.errors import TrainError
@@ -32,21 +32,34 @@ class Machines:
         self.rank: int = self._group.rank()
         self.size: int = self._group.size()
 
-    def agree(self, rows: Sequence[Tokens], done: int) -> None:
-        """Make sure that all have the same examples and stand at the same step.
+    def agree(self, rows: Sequence[Tokens], done: int, model: nn.Module) -> None:
+        """Make sure that all have the same examples and weights, and stand at the same step.
+
+        Args:
+            rows: All examples.
+            done: Steps that an earlier run has taken.
+            model: What is trained: its base, and the matrices it starts with.
 
         Raises:
-            TrainError: They do not.
+            TrainError: They do not; the message says what differs, on every machine the same.
         """
         if self.size == 1:
             return
-        seen = zlib.crc32(repr([row.ids for row in rows]).encode())
-        mine = mx.array([seen >> 16, seen & 0xFFFF, done, len(rows)], dtype=mx.int32)
+        seen = {
+            "examples": zlib.crc32(repr([(row.ids, row.weights) for row in rows]).encode()),
+            "weights": _checksum(model),
+            "last checkpoint": done,
+        }
+        # Halves: a ring sums and gathers 32 bits with a sign.
+        mine = mx.array([[part >> 16, part & 0xFFFF] for part in seen.values()], dtype=mx.int32)
         told: Any = mx.distributed.all_gather(mine[None], group=self._group).tolist()
-        if any(other != told[0] for other in told):
+        differing = [
+            name for number, name in enumerate(seen) if len({(*one[number],) for one in told}) > 1
+        ]
+        if differing:
             raise TrainError(
-                "the machines differ in their examples, or in the step of their last checkpoint: copy "
-                "the folder of the run from one machine to all others"
+                f"the machines differ in their {' and '.join(differing)}: copy the folder of the run, "
+                "and the base model, from one machine to all others"
             )
 
     def gradient(
@@ -79,3 +92,14 @@ class Machines:
 
 def _weight(rows: Sequence[Tokens]) -> float:
     return sum(sum(row.weights) for row in rows)
+
+
+def _checksum(model: nn.Module) -> int:
+    """Sum up every weight of a model, bit for bit."""
+    arrays: list[tuple[str, Any]] = sorted(tree_flatten(model.parameters()))
+    total = 0
+    for name, array in arrays:
+        shape = f"{name} {array.dtype} {array.shape}"
+        total = zlib.crc32(shape.encode(), total)
+        total = zlib.crc32(memoryview(array.reshape(-1).view(mx.uint8)), total)
+    return total
