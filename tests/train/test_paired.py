@@ -15,7 +15,7 @@ from punie.train.errors import CaseError, GateError, TrainError
 from punie.train.evals.case import suite, suites
 from punie.train.evals.executed import Verdict, executed_suite, executed_suites
 from punie.train.evals.figures import ModelSeen
-from punie.train.evals.paired import PairedReport, pair
+from punie.train.evals.paired import PairedReport, pair, seen_loss, together
 from punie.train.evals.report import EvalReport
 from punie.train.evals.run import open_subject, run
 from punie.train.evals.scorers import rate
@@ -43,6 +43,60 @@ def test_a_few_cases_either_way_are_noise_and_many_are_not() -> None:
     assert not pair("s", 100, {"a", "b"}, {"c", "d", "e"}, kind="cases").worse
     assert pair("s", 100, set(), WRONG, kind="cases").worse
     assert not pair("s", 100, WRONG, set(), kind="cases").worse
+
+
+def test_five_lost_and_none_won_is_the_least_that_is_refused() -> None:
+    """A fair coin gives five heads in a row in 3 of 100 tries, four in 6."""
+    assert [pair("s", 150, set(), set("abcdefgh"[:n]), kind="cases").worse for n in (4, 5)] == [
+        False,
+        True,
+    ]
+    assert not pair("s", 150, {"x"}, set("abcdef"), kind="cases").worse
+    assert pair("s", 150, {"x"}, set("abcdefg"), kind="cases").worse
+
+
+def test_a_loss_of_one_in_a_hundred_takes_six_hundred_cases_to_be_seen() -> None:
+    assert [seen_loss(n) for n in (150, 353, 653)] == [0.045, 0.019, 0.011]
+
+
+def test_a_loss_that_each_suite_is_too_small_for_is_seen_in_all_together() -> None:
+    """Three lost in each of two suites."""
+    pairs = [pair(name, 150, {"z"}, {"z", "a", "b", "c"}, kind="cases") for name in ("s", "t")]
+    assert not any(one.worse for one in pairs)
+    both = together(pairs)
+    assert (both.suite, both.n, both.worse) == ("s + t", 300, True)
+    assert both.newly_wrong == ("s/a", "s/b", "s/c", "t/a", "t/b", "t/c")
+
+
+def test_only_suites_without_a_common_prompt_are_added_up() -> None:
+    """`misbehaving` asks what `embedded-dev` asks: its cases fall with those."""
+    names = ("embedded-dev", "misbehaving", "plain", "misbehaving-replies")
+    assert paired._apart(Replaces(model="x", suites=names)) == ["embedded-dev", "plain"]
+
+
+async def test_what_is_refused_is_told_with_how_small_a_loss_is_seen(tmp_path: Path) -> None:
+    """Asked of the controls: null is worse than oracle, and the other way round it is not."""
+    phase = msgspec.structs.replace(
+        load_phase("smoke"),
+        replaces=Replaces(model="oracle", suites=("embedded-dev", "plain"), cases=40),
+    )
+    made = Work(phase, tmp_path, silent)
+    figures = await _asked(made, before="oracle", after="null")
+    assert figures["embedded-dev"]["seen_loss"] > figures["embedded-dev + plain"]["seen_loss"]
+    with pytest.raises(GateError, match=r"worse than oracle on embedded-dev: .*p = 0\.000"):
+        paired.check(made)
+    await _asked(made, before="null", after="oracle")
+    paired.check(made)
+
+
+async def _asked(made: Work, *, before: str, after: str) -> dict[str, Any]:
+    """Compare two controls."""
+    assert made.phase.replaces is not None
+    replaces = msgspec.structs.replace(made.phase.replaces, model=before)
+    phase = msgspec.structs.replace(made.phase, replaces=replaces)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("punie.train.stages.fit.served", lambda _work: (after, None))
+        return (await asyncio.to_thread(paired.compare, made._replace(phase=phase))).figures
 
 
 def test_what_judges_itself_may_lose_nothing() -> None:

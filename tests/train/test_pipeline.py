@@ -6,14 +6,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from punie.train import manifest, pipeline
+from punie.train import ledger, manifest, pipeline
 from punie.train.errors import GateError, PhaseError, TrainError
 from punie.train.evals.case import suite, suites
 from punie.train.evals.figures import ModelSeen
 from punie.train.evals.report import EvalReport
 from punie.train.evals.scorers import rate
+from punie.train.ledger import Entry
 from punie.train.phases import load_phase, parse_phase, phase_names
 from punie.train.pipeline import Stage
+from punie.train.stages import fit
 from punie.train.stages.base import Outcome, Work, wordings
 from punie.train.stages.promote import promote
 
@@ -141,6 +143,50 @@ def test_nothing_is_promoted_below_a_gate(tmp_path: Path) -> None:
     with pytest.raises(GateError, match=r"exact is 75\.0%"):
         promote(Work(phase, tmp_path, silent), tmp_path / "adapter")
     assert not (tmp_path / "adapter").exists()
+
+
+def test_what_chose_the_checkpoint_is_told_apart_from_what_only_reports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phase = load_phase("embedded")
+    assert (phase.evaluation.suite, phase.evaluation.reported) == (
+        "embedded-dev",
+        ("embedded-test", "plain"),
+    )
+    few = msgspec.structs.replace(phase.evaluation, cases=3)
+    work = Work(msgspec.structs.replace(phase, evaluation=few), tmp_path / "run", silent)
+    work.folder.mkdir()
+    monkeypatch.setattr("punie.train.stages.fit.served", lambda _work: ("null", None))
+    made = fit.evaluate(work)
+    assert made.outputs == ("report.json", "report-embedded-test.json", "report-plain.json")
+    assert made.figures["chose"] == "embedded-dev"
+    assert list(made.figures["reported"]) == ["embedded-test", "plain"]
+    assert made.figures["reported"]["plain"]["exact"]["value"] == 1.0
+    entries = ledger.read(tmp_path / ledger.LEDGER)
+    assert [(one.suite, one.chose) for one in entries] == [
+        ("embedded-dev", True),
+        ("embedded-test", False),
+        ("plain", False),
+    ]
+    tracker = ledger.to_markdown(entries, phases={})
+    assert "| embedded | null | `control-null` | yes | 3 |" in tracker
+    assert "| embedded | null | `control-null` | no | 3 |" in tracker
+
+
+def test_a_given_adapter_was_chosen_by_nothing_here() -> None:
+    assert not fit.chose(load_phase("shipped"), "embedded-dev")
+
+
+def test_an_entry_of_old_does_not_say_what_chose(tmp_path: Path) -> None:
+    one = Entry(
+        made="2026-11-25T04:00:00+00:00", phase="embedded", model="embedded", fingerprint="f",
+        suite="embedded-dev", n=2, shares={"exact": rate(1, 2)}, seconds=1.0, commit="", machine="m",
+    )  # fmt: skip
+    old = msgspec.to_builtins(one)
+    del old["chose"]
+    (tmp_path / "ledger.jsonl").write_bytes(msgspec.json.encode(old) + b"\n")
+    tracker = ledger.to_markdown(ledger.read(tmp_path / "ledger.jsonl"), phases={})
+    assert "| embedded | embedded | `f` | - | 2 |" in tracker
 
 
 def test_nothing_is_promoted_without_a_report(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from punie.train.errors import TrainError
 
 LEDGER = "ledger.jsonl"
 """Its name, beside the folders of the runs."""
+_WHAT = ("Date", "Phase", "Model", "Fingerprint", "Chose")
+"""Columns that tell what was measured; the last, whether the suite had chosen the checkpoint."""
 
 
 class Rate(Struct, frozen=True, kw_only=True):
@@ -42,6 +44,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     seconds: float
     commit: str
     machine: str
+    chose: bool | None = None
+    """Whether the score on this suite had chosen the checkpoint; entries of old do not say."""
 
 
 def append(path: Path, entry: Entry) -> None:
@@ -84,12 +88,14 @@ def to_markdown(entries: Sequence[Entry], *, phases: Mapping[str, str]) -> str:
     parts = [
         "# Model performance tracker\n",
         "Written by `punie-train report` from the ledger of evaluations; do not edit. Shares are over all\n"
-        "cases of a run, with Wilson's 95 % interval. A fingerprint names weights and adapter.\n",
+        "cases of a run, with Wilson's 95 % interval. A fingerprint names weights and adapter. Where the suite chose the\n"
+        "checkpoint, the best of several by its score on the same cases, the share is a little too good: an honest\n"
+        "figure is that of a suite that did not choose.\n",
     ]
     for suite in sorted({entry.suite for entry in entries}):
         chosen = [entry for entry in reversed(entries) if entry.suite == suite]
         names = list(dict.fromkeys(name for entry in chosen for name in entry.shares))
-        head = ["Date", "Phase", "Model", "Fingerprint", "n", *names, "s per case", "Commit"]
+        head = [*_WHAT, "n", *names, "s per case", "Commit"]
         rows = [_row(entry, names) for entry in chosen]
         parts.append(f"## {suite}\n")
         parts.append("\n".join(table(head, rows)) + "\n")
@@ -106,6 +112,7 @@ def _row(entry: Entry, names: Sequence[str]) -> list[str]:
         entry.phase or "-",
         entry.model.rsplit("/", 1)[-1],
         f"`{entry.fingerprint[:12]}`",
+        "-" if entry.chose is None else "yes" if entry.chose else "no",
         str(entry.n),
         *(percent(entry.shares[name]) if name in entry.shares else "-" for name in names),
         f"{entry.seconds / entry.n:.2f}",

@@ -117,7 +117,10 @@ def _evaluate_inputs(work: Work) -> dict[str, str]:
     folder = fit.served_folder(work)
     return {
         "model": _fingerprint(folder) if folder else _adapter(work),
-        "suite": manifest.digest([work.phase.evaluation, suite(work.phase.evaluation.suite)]),
+        "suite": manifest.digest([
+            work.phase.evaluation,
+            *(suite(name) for name in fit.asked(work.phase)),
+        ]),
     }
 
 

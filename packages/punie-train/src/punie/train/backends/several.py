@@ -96,9 +96,9 @@ def _weight(rows: Sequence[Tokens]) -> float:
 
 def _checksum(model: nn.Module) -> int:
     """Sum up every weight of a model, bit for bit."""
-    arrays: list[tuple[str, Any]] = sorted(tree_flatten(model.parameters()))
+    arrays: Any = tree_flatten(model.parameters())
     total = 0
-    for name, array in arrays:
+    for name, array in sorted(arrays):
         shape = f"{name} {array.dtype} {array.shape}"
         total = zlib.crc32(shape.encode(), total)
         total = zlib.crc32(memoryview(array.reshape(-1).view(mx.uint8)), total)

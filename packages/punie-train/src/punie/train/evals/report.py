@@ -124,7 +124,9 @@ def compare(before: EvalReport, after: EvalReport) -> str:
     return "\n".join(lines)
 
 
-def entry(report: EvalReport | FiguresReport, *, phase: str, suite: str, seconds: float) -> Entry:
+def entry(
+    report: EvalReport | FiguresReport, *, phase: str, suite: str, seconds: float, chose: bool
+) -> Entry:
     """Write a report as a line of the ledger.
 
     Args:
@@ -132,6 +134,7 @@ def entry(report: EvalReport | FiguresReport, *, phase: str, suite: str, seconds
         phase: The phase that made the model; empty when none did.
         suite: What it was measured on.
         seconds: How long it took.
+        chose: Whether the score on this suite had chosen the checkpoint.
     """
     about = manifest.surroundings()
     return Entry(
@@ -145,4 +148,5 @@ def entry(report: EvalReport | FiguresReport, *, phase: str, suite: str, seconds
         seconds=round(seconds, 1),
         commit=about.commit,
         machine=about.machine,
+        chose=chose,
     )

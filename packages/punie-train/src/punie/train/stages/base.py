@@ -42,5 +42,8 @@ def wordings(phase: Phase) -> list[Wording]:
     """List the prompts that the phase's data must not share: also of all that it is measured on."""
     compared = () if phase.replaces is None else phase.replaces.suites
     measured = [name for name in compared if name in suites()]  # others judge themselves
-    names = dict.fromkeys((*phase.data.suites, phase.evaluation.suite, *measured))
+    evaluation = phase.evaluation
+    names = dict.fromkeys((
+        *phase.data.suites, evaluation.suite, *measured, *evaluation.reported,
+    ))  # fmt: skip
     return [case.wording for name in names for case in suite(name)]

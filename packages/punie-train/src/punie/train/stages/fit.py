@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -95,36 +95,70 @@ def _take_given(work: Work) -> Outcome:
     return Outcome(outputs=ADAPTER_FILES, figures={"given": work.phase.adapter})
 
 
+def asked(phase: Phase) -> list[str]:
+    """Name the suites that a phase is evaluated on: first the one that chose, then those that did not."""
+    return list(dict.fromkeys((phase.evaluation.suite, *phase.evaluation.reported)))
+
+
+def chose(phase: Phase, suite: str) -> bool:
+    """Tell whether a suite chose the checkpoint that is scored; a given adapter was not chosen here."""
+    return suite == phase.evaluation.suite and not phase.adapter
+
+
 def evaluate(work: Work) -> Outcome:
     """Score what the phase ends with, through the engine that serves it; the ledger has it too."""
     from punie.train.evals.report import entry
 
-    start = time.monotonic()
-    report = asyncio.run(_evaluate(work))
-    seconds = time.monotonic() - start
-    write_whole(work.path(REPORT), as_json(report))
-    phase = work.phase
-    ledger.append(
-        work.folder.parent / ledger.LEDGER,
-        entry(report, phase=phase.name, suite=phase.evaluation.suite, seconds=seconds),
+    phase, book = work.phase, work.folder.parent / ledger.LEDGER
+    first, *others = asyncio.run(_evaluate(work))
+    for one in (first, *others):
+        write_whole(work.path(_report_file(phase, one.suite)), as_json(one.report))
+        selected = chose(phase, one.suite)
+        ledger.append(book, entry(phase=phase.name, chose=selected, **one._asdict()))
+    figures = _figures(first.report)
+    if others:
+        figures["chose"] = first.suite if chose(phase, first.suite) else ""
+        figures["reported"] = {one.suite: _figures(one.report) for one in others}
+    return Outcome(
+        outputs=tuple(_report_file(phase, name) for name in asked(phase)), figures=figures
     )
-    figures = {"n": report.n, **{n: msgspec.to_builtins(r) for n, r in _shares(report).items()}}
-    return Outcome(outputs=(REPORT,), figures=figures)
 
 
-async def _evaluate(work: Work) -> Any:
+class _Measured(NamedTuple):
+    report: EvalReport
+    suite: str
+    seconds: float
+
+
+def _report_file(phase: Phase, suite: str) -> str:
+    return REPORT if suite == phase.evaluation.suite else f"report-{suite}.json"
+
+
+def _figures(report: EvalReport) -> dict[str, Any]:
+    from punie.train.evals.report import shares
+
+    return {"n": report.n, **{n: msgspec.to_builtins(r) for n, r in shares(report).items()}}
+
+
+async def _evaluate(work: Work) -> list[_Measured]:
     from punie.train.evals.case import suite
     from punie.train.evals.report import evaluate as sum_up
     from punie.train.evals.run import open_subject, run
 
-    phase = work.phase
-    cases = suite(phase.evaluation.suite)[: phase.evaluation.cases or None]
+    how = work.phase.evaluation
     name, adapter = served(work)
-    async with open_subject(name, adapter=adapter, grammar=phase.evaluation.grammar) as subject:
-        answered = await run(
-            subject, cases, told=lambda done, total: work.say(f"case {done} of {total}")
-        )
-        return sum_up(subject, answered)
+    measured: list[_Measured] = []
+    async with open_subject(name, adapter=adapter, grammar=how.grammar) as subject:
+        for one in asked(work.phase):
+
+            def told(done: int, total: int, one: str = one) -> None:
+                work.say(f"{one}: case {done} of {total}")
+
+            start = time.monotonic()
+            answered = await run(subject, suite(one)[: how.cases or None], told=told)
+            seconds = time.monotonic() - start
+            measured.append(_Measured(sum_up(subject, answered), one, seconds))
+    return measured
 
 
 def served(work: Work) -> tuple[str, Path | None]:
@@ -138,12 +172,6 @@ def served_folder(work: Work) -> Path | None:
     if work.phase.quantize is not None:
         return work.path(QUANTIZED)
     return work.path(FUSED) if work.phase.fuse else None
-
-
-def _shares(report: Any) -> dict[str, Any]:
-    from punie.train.evals.report import shares
-
-    return shares(report)
 
 
 def read_report(path: Path) -> EvalReport:

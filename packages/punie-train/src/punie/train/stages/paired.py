@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from punie.train import manifest
 from punie.train.errors import GateError, TrainError
 from punie.train.files import as_json, write_whole
-from punie.train.phases.spec import Phase
+from punie.train.phases.spec import Phase, Replaces
 from punie.train.stages import fit
 from punie.train.stages.base import Outcome, Work
 
 if TYPE_CHECKING:
-    from punie.train.evals.paired import PairedReport
+    from punie.train.evals.paired import Pair, PairedReport
     from punie.train.evals.run import Subject
 
 PAIRED = "paired.json"
@@ -54,13 +54,22 @@ def compare(work: Work) -> Outcome:
     """Ask both models all suites."""
     report = asyncio.run(_compare(work))
     write_whole(work.path(PAIRED), as_json(report))
-    figures = {one.suite: {"difference": one.difference, "ci95": one.ci95} for one in report.pairs}
+    figures = {one.suite: _figures(one) for one in report.pairs}
     return Outcome(outputs=(PAIRED,), figures=figures)
+
+
+def _figures(one: Pair) -> dict[str, Any]:
+    from punie.train.evals.paired import seen_loss
+
+    figures: dict[str, Any] = {"difference": one.difference, "ci95": one.ci95}
+    if one.kind == "executed":
+        return figures
+    return figures | {"p": round(one.p, 4), "seen_loss": seen_loss(one.n)}
 
 
 async def _compare(work: Work) -> PairedReport:
     from punie.train.evals.figures import ModelSeen
-    from punie.train.evals.paired import PairedReport, pair
+    from punie.train.evals.paired import PairedReport, pair, together
     from punie.train.evals.run import open_subject
 
     spec = work.phase.replaces
@@ -79,14 +88,27 @@ async def _compare(work: Work) -> PairedReport:
                 f"{name} judged {before[name].n} cases of {spec.model} and {after[name].n} of the model "
                 "after: those that are missing cannot be compared"
             )
-    return PairedReport(
-        before=seen[0],
-        after=seen[1],
-        pairs=tuple(
-            pair(name, before[name].n, before[name].ids, after[name].ids, kind=before[name].kind)
-            for name in spec.suites
-        ),
-    )
+    pairs = {
+        name: pair(name, before[name].n, before[name].ids, after[name].ids, kind=before[name].kind)
+        for name in spec.suites
+    }
+    apart = [pairs[name] for name in _apart(spec)]
+    added = [together(apart)] if len(apart) > 1 else []
+    return PairedReport(before=seen[0], after=seen[1], pairs=(*pairs.values(), *added))
+
+
+def _apart(spec: Replaces) -> list[str]:
+    """Name the suites of cases that share no prompt with one before: their cases may be added up."""
+    from punie.train.evals.case import suite, suites
+
+    names: list[str] = []
+    asked: set[str] = set()
+    for name in spec.suites:
+        prompts = {case.prompt for case in suite(name)} if name in suites() else set[str]()
+        if prompts and not prompts & asked:
+            names.append(name)
+            asked |= prompts
+    return names
 
 
 class _Wrong(msgspec.Struct, frozen=True):
