@@ -6,8 +6,11 @@ engine's thread and a test computed on the main one, the process crashes after t
 
 from __future__ import annotations
 
+import contextlib
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,6 +34,22 @@ def plain_pytest() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
         yield
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., str]]:
+    """Start an HTTP server on this machine with handlers of a kind, give its address; it ends with the test."""
+    with contextlib.ExitStack() as servers:
+
+        def start(handler: Callable[..., BaseHTTPRequestHandler]) -> str:
+            server = servers.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), handler))
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            servers.callback(thread.join)
+            servers.callback(server.shutdown)
+            return f"http://127.0.0.1:{server.server_port}"
+
+        yield start
 
 
 def pytest_configure() -> None:

@@ -11,9 +11,8 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -66,15 +65,9 @@ class Model(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def model() -> Iterator[str]:
+def model(serve: Callable[..., str]) -> str:
     """A model server on this machine; its URL."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Model)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"local:http://127.0.0.1:{server.server_port}/v1/fake"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    return f"local:{serve(Model)}/v1/fake"
 
 
 def _watched(command: list[str], environment: dict[str, str], folder: Path) -> list[str]:

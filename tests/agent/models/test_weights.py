@@ -9,8 +9,8 @@ import shutil
 import stat
 import threading
 import zipfile
-from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import msgspec
@@ -72,20 +72,14 @@ def index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+def site(serve: Callable[..., str], tmp_path: Path) -> tuple[str, Path]:
     folder = tmp_path / "site"
     folder.mkdir()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/tiny.gguf", folder
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    return f"{serve(functools.partial(_Quiet, directory=str(folder)))}/tiny.gguf", folder
 
 
 @pytest.fixture(params=["said", "unsaid"])
-def cutting(request: pytest.FixtureRequest) -> Iterator[str]:
+def cutting(request: pytest.FixtureRequest, serve: Callable[..., str]) -> str:
     """A server that hangs up half-way the first time, with the length said before or not."""
     told: list[str] = []
 
@@ -99,13 +93,7 @@ def cutting(request: pytest.FixtureRequest) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(CONTENT if whole else CONTENT[: len(CONTENT) // 2])
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Cut)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/tiny.gguf"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    return f"{serve(Cut)}/tiny.gguf"
 
 
 def _leftovers(cache: Path) -> list[str]:
