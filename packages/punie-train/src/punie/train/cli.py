@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from punie.train.evals.case import Case
     from punie.train.evals.figures import FiguresReport
     from punie.train.evals.report import EvalReport
+    from punie.train.phases.spec import Phase
 
 INTERRUPTED = 130
 _LOG_EVERY = 60.0
@@ -29,6 +30,14 @@ _output = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of the artefacts; runs/PHASE by default.",
 )
+
+
+def _opened(phase: str, output: Path | None) -> tuple[Phase, Path]:
+    """Read a phase, and name the folder of its artefacts."""
+    from punie.train.phases import load_phase
+
+    chosen = load_phase(phase)
+    return chosen, output or Path("runs", chosen.name)
 
 
 @click.group()
@@ -52,10 +61,8 @@ def phases() -> None:
 def run(phase: str, output: Path | None, dry_run: bool) -> None:
     """Run every stage of PHASE whose inputs changed, then check its gates."""
     from punie.train import pipeline
-    from punie.train.phases import load_phase
 
-    chosen = load_phase(phase)
-    folder = output or Path("runs", chosen.name)
+    chosen, folder = _opened(phase, output)
     with _Progress() as say:
         if not dry_run:
             pipeline.run(chosen, folder, say=say, done=say.line)
@@ -76,10 +83,8 @@ def run(phase: str, output: Path | None, dry_run: bool) -> None:
 def stage(stage: str, phase: str, output: Path | None, to: Path | None) -> None:
     """Run one STAGE of PHASE, such as `train`, or `promote`; also when nothing changed."""
     from punie.train import pipeline
-    from punie.train.phases import load_phase
 
-    chosen = load_phase(phase)
-    folder = output or Path("runs", chosen.name)
+    chosen, folder = _opened(phase, output)
     with _Progress() as say:
         if stage != "promote":
             named = pipeline.stage_named(stage)
@@ -97,10 +102,8 @@ def stage(stage: str, phase: str, output: Path | None, to: Path | None) -> None:
 def status(phase: str, output: Path | None) -> None:
     """Tell which stages of PHASE have run, and which are stale and why."""
     from punie.train import pipeline
-    from punie.train.phases import load_phase
 
-    chosen = load_phase(phase)
-    for name, state in pipeline.status(chosen, output or Path("runs", chosen.name)):
+    for name, state in pipeline.status(*_opened(phase, output)):
         click.echo(f"{name:<10} {state}")
 
 
@@ -147,10 +150,8 @@ def bench(
     import msgspec
 
     from punie.train import bench as benching
-    from punie.train.phases import load_phase
 
-    chosen = load_phase(phase)
-    folder = output or Path("runs", chosen.name)
+    chosen, folder = _opened(phase, output)
     with _Progress() as say:
         forms = benching.run(chosen, folder, rounds=rounds, prompt=prompt, new=new, say=say)
     text = benching.to_text(forms, rounds=rounds)
@@ -171,10 +172,8 @@ def bits(
 ) -> None:
     """How few bits keep what PHASE has trained: size, divergence, right answers."""
     from punie.train import rounding
-    from punie.train.phases import load_phase
 
-    chosen = load_phase(phase)
-    folder = output or Path("runs", chosen.name)
+    chosen, folder = _opened(phase, output)
     numbers = [int(one) for one in bits] or rounding.BITS
     sizes = [int(one) for one in group_size] or [64]
     with _Progress() as say:

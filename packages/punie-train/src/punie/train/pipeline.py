@@ -114,13 +114,10 @@ def _export_inputs(work: Work) -> dict[str, str]:
 
 
 def _evaluate_inputs(work: Work) -> dict[str, str]:
-    folder = fit.served_folder(work)
+    folder, evaluation = fit.served_folder(work), work.phase.evaluation
     return {
         "model": _fingerprint(folder) if folder else _adapter(work),
-        "suite": manifest.digest([
-            work.phase.evaluation,
-            *(suite(name) for name in fit.asked(work.phase)),
-        ]),
+        "suite": manifest.digest([evaluation, *map(suite, evaluation.asked)]),
     }
 
 

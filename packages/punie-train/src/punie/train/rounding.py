@@ -23,7 +23,7 @@ from punie.train.evals.paired import Pair, pair
 from punie.train.evals.scorers import rate
 from punie.train.files import as_json, write_whole
 from punie.train.ledger import Rate, percent
-from punie.train.phases.spec import NO_ADAPTER, Phase, Quantize
+from punie.train.phases.spec import Phase, Quantize
 from punie.train.stages import bases, fit, prepare
 from punie.train.stages.base import Work
 
@@ -31,7 +31,7 @@ BITS = (8, 6, 5, 4, 3)
 REPORT = "bits.json"
 
 _COMPARED = 96
-"""Cases, evenly from all suites, on which distributions are compared: about two thousand tokens."""
+"""Cases, evenly from all suites, on which distributions are at least compared: two thousand tokens or more."""
 
 
 class Rounded(Struct, frozen=True, kw_only=True):
@@ -86,7 +86,7 @@ def run(
         TrainError: Nothing is trained there yet, or layers cannot be rounded in this way.
     """
     work = Work(phase, folder, say)
-    adapter = None if phase.adapter == NO_ADAPTER else folder / fit.ADAPTER
+    adapter = fit.adapter_of(work)
     if adapter is not None and not (adapter / "adapters.safetensors").is_file():
         raise TrainError(f"{folder} holds no adapter: punie-train run {phase.name}")
     from punie.agent.models.embedded.blas import preload_fast_blas
@@ -103,9 +103,11 @@ def run(
     compared = rows[:: max(1, len(rows) // _COMPARED)]
 
     def wrong(model: Any) -> set[str]:
-        return {
-            name for name, is_right in zip(asked, right(model, rows), strict=True) if not is_right
-        }
+        answers = zip(asked, right(model, rows), strict=True)
+        return {name for name, is_right in answers if not is_right}
+
+    def share(wrong: set[str]) -> Rate:
+        return rate(len(rows) - len(wrong), len(rows))
 
     found: list[Rounded] = []
     with tempfile.TemporaryDirectory(dir=folder, prefix="partial-bits-") as place:
@@ -120,7 +122,7 @@ def run(
             how = msgspec.convert({"bits": number, "group_size": size}, Quantize)
             width = folders.quantize(fused, target, how)
             rounded = load(target).model
-            after = pair(f"{number} bits", len(rows), before, wrong(rounded), kind="cases")
+            after = wrong(rounded)
             found.append(
                 Rounded(
                     bits=number,
@@ -128,21 +130,19 @@ def run(
                     bits_per_weight=width,
                     size=sum(path.stat().st_size for path in target.glob("*.safetensors")),
                     kl=round(divergence(model, rounded, compared), 5),
-                    right=rate(
-                        len(rows) - len(before) + len(after.newly_right) - len(after.newly_wrong),
-                        len(rows),
+                    right=share(after),
+                    against_unrounded=pair(
+                        f"{number} bits", len(rows), before, after, kind="cases"
                     ),
-                    against_unrounded=after,
                 )
             )
-    unrounded = rate(len(rows) - len(before), len(rows))
     report = Roundings(
         phase=phase.name,
         fingerprint=fingerprint,
         suites=suites,
         n=len(rows),
         compared=len(compared),
-        unrounded=unrounded,
+        unrounded=share(before),
         models=tuple(found),
     )
     write_whole(folder / REPORT, as_json(report))
@@ -154,12 +154,7 @@ def to_text(report: Roundings) -> str:
     head = ["bits", "groups of", "bits per weight", "MB", "KL", "right", "against unrounded"]
     rows = [["16", "-", "16", "-", "-", percent(report.unrounded), "-"]]
     for one in report.models:
-        size = [
-            str(one.bits),
-            str(one.group_size),
-            str(one.bits_per_weight),
-            f"{one.size / 1e6:.1f}",
-        ]
-        rows.append([*size, str(one.kl), percent(one.right), str(one.against_unrounded)])
+        figures = (one.bits, one.group_size, one.bits_per_weight, f"{one.size / 1e6:.1f}", one.kl)
+        rows.append([*map(str, figures), percent(one.right), str(one.against_unrounded)])
     asked = f"\n{report.n} cases of {', '.join(report.suites)}, KL on {report.compared} of them"
     return "\n".join([*ledger.table(head, rows), f"{asked}; 95 % intervals"])

@@ -137,6 +137,11 @@ class Evaluation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     grammar: bool = True
     """Whether a model of the embedded kind is held to its grammar of copied arguments."""
 
+    @property
+    def asked(self) -> list[str]:
+        """All its suites: first the one that chose, then those that did not."""
+        return list(dict.fromkeys((self.suite, *self.reported)))
+
 
 class Replaces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The model that is in use until this one is: a model that is worse than it is not promoted."""

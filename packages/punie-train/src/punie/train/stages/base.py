@@ -42,8 +42,5 @@ def wordings(phase: Phase) -> list[Wording]:
     """List the prompts that the phase's data must not share: also of all that it is measured on."""
     compared = () if phase.replaces is None else phase.replaces.suites
     measured = [name for name in compared if name in suites()]  # others judge themselves
-    evaluation = phase.evaluation
-    names = dict.fromkeys((
-        *phase.data.suites, evaluation.suite, *measured, *evaluation.reported,
-    ))  # fmt: skip
+    names = dict.fromkeys((*phase.data.suites, *phase.evaluation.asked, *measured))
     return [case.wording for name in names for case in suite(name)]

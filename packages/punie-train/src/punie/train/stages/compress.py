@@ -13,10 +13,10 @@ import tomli_w
 from punie.train.data.example import load as load_examples
 from punie.train.data.tokens import Tokens
 from punie.train.errors import PhaseError
-from punie.train.phases.spec import NO_ADAPTER, Phase
+from punie.train.phases.spec import Phase
 from punie.train.stages import bases, prepare
 from punie.train.stages.base import Outcome, Work
-from punie.train.stages.fit import ADAPTER, FUSED, QUANTIZED
+from punie.train.stages.fit import FUSED, QUANTIZED, adapter_of
 
 GGUF = "gguf"
 """A folder of its own, so that its `punie.toml` lies beside the file."""
@@ -42,8 +42,7 @@ def fuse(work: Work) -> Outcome:
 
     target = work.path(FUSED)
     base = bases.base_folder(work.phase, work.folder)
-    adapter = None if work.phase.adapter == NO_ADAPTER else work.path(ADAPTER)
-    folders.fuse(base, adapter, target)
+    folders.fuse(base, adapter_of(work), target)
     return _outcome(work, target, {})
 
 

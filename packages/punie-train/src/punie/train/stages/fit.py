@@ -95,11 +95,6 @@ def _take_given(work: Work) -> Outcome:
     return Outcome(outputs=ADAPTER_FILES, figures={"given": work.phase.adapter})
 
 
-def asked(phase: Phase) -> list[str]:
-    """Name the suites that a phase is evaluated on: first the one that chose, then those that did not."""
-    return list(dict.fromkeys((phase.evaluation.suite, *phase.evaluation.reported)))
-
-
 def chose(phase: Phase, suite: str) -> bool:
     """Tell whether a suite chose the checkpoint that is scored; a given adapter was not chosen here."""
     return suite == phase.evaluation.suite and not phase.adapter
@@ -119,9 +114,8 @@ def evaluate(work: Work) -> Outcome:
     if others:
         figures["chose"] = first.suite if chose(phase, first.suite) else ""
         figures["reported"] = {one.suite: _figures(one.report) for one in others}
-    return Outcome(
-        outputs=tuple(_report_file(phase, name) for name in asked(phase)), figures=figures
-    )
+    outputs = tuple(_report_file(phase, name) for name in phase.evaluation.asked)
+    return Outcome(outputs=outputs, figures=figures)
 
 
 class _Measured(NamedTuple):
@@ -149,7 +143,7 @@ async def _evaluate(work: Work) -> list[_Measured]:
     name, adapter = served(work)
     measured: list[_Measured] = []
     async with open_subject(name, adapter=adapter, grammar=how.grammar) as subject:
-        for one in asked(work.phase):
+        for one in how.asked:
 
             def told(done: int, total: int, one: str = one) -> None:
                 work.say(f"{one}: case {done} of {total}")
@@ -159,6 +153,11 @@ async def _evaluate(work: Work) -> list[_Measured]:
             seconds = time.monotonic() - start
             measured.append(_Measured(sum_up(subject, answered), one, seconds))
     return measured
+
+
+def adapter_of(work: Work) -> Path | None:
+    """The adapter on top of the base; `None` where the phase takes none."""
+    return None if work.phase.adapter == NO_ADAPTER else work.path(ADAPTER)
 
 
 def served(work: Work) -> tuple[str, Path | None]:
